@@ -1,0 +1,78 @@
+"""Image: which volume, which protocol, side and age."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from OrthoAnglesLib.parameters import Side
+
+_FILES = "(*.dcm *.dicom *.png *.jpg *.jpeg *.tif *.tiff *.nrrd *.nhdr *.nii *.nii.gz *.mha *.mhd *)"
+
+
+class ImageSection:
+    """Top of the panel. The facts belong to the image: they are read from its volume node and stated there."""
+
+    def __init__(self, panel) -> None:
+        self._panel, self._ui = panel, panel.ui
+        self._shown = None
+        for offer in panel.offers():
+            text = offer.name if offer.available else _("{name} (not yet available)").format(name=offer.name)
+            self._ui.protocolComboBox.addItem(text, offer.id)
+        self._ui.protocolComboBox.connect("currentIndexChanged(int)", self._protocolChosen)
+        self._ui.loadImageButton.connect("clicked()", self._load)
+
+    def refresh(self) -> None:
+        """Show what the parameters say."""
+        parameters = self._panel.parameters
+        index = self._ui.protocolComboBox.findData(parameters.protocolId)
+        if index < 0:
+            parameters.protocolId = self._panel.offers()[0].id
+            return
+        self._ui.protocolComboBox.currentIndex = index
+        for widget in (self._ui.sideLabel, self._ui.sideComboBox):
+            widget.visible = self._panel.offers()[index].sided
+        volume = parameters.volume
+        for widget in (self._ui.sideComboBox, self._ui.ageSpinBox):
+            widget.enabled = volume is not None
+        if volume is not self._shown:
+            self._shown = volume
+            self._readFacts(volume)
+        elif volume is not None:
+            self._panel.logic.setImageFacts(volume, parameters.side.value or None, parameters.age or None)
+        self._ui.imageInfoLabel.text = self._description(volume)
+
+    def _readFacts(self, volume) -> None:
+        facts = self._panel.logic.imageFacts(volume) if volume is not None else {}
+        parameters = self._panel.parameters
+        with slicer.util.NodeModify(parameters):
+            known = {side.value: side for side in Side}
+            parameters.side = known.get(facts.get("laterality") or "", Side.UNKNOWN)
+            parameters.age = min(max(facts.get("patient_age") or 0.0, 0.0), 120.0)
+
+    def _description(self, volume) -> str:
+        if volume is None or volume.GetImageData() is None:
+            return _("Choose or load a radiograph.")
+        columns, rows, slices = volume.GetImageData().GetDimensions()
+        size = _("{columns} x {rows} pixels").format(columns=columns, rows=rows)
+        if slices > 1:
+            size = _("{columns} x {rows} x {slices} voxels").format(columns=columns, rows=rows, slices=slices)
+        if self._panel.logic.imageFacts(volume)["spacing_source"] is None:
+            return _("{size}; pixel size unknown: angles are measured, lengths are not.").format(size=size)
+        return _("{size} of {x:.3g} x {y:.3g} mm.").format(
+            size=size, x=volume.GetSpacing()[0], y=volume.GetSpacing()[1]
+        )
+
+    def _protocolChosen(self, index: int) -> None:
+        self._panel.parameters.protocolId = self._ui.protocolComboBox.itemData(index)
+
+    def _load(self) -> None:
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(), _("Load a radiograph"), "", _("Images") + " " + _FILES
+        )
+        if path:
+            self.load(path)
+
+    def load(self, path: str) -> None:
+        """Read a file, show it and choose it."""
+        with slicer.util.tryWithErrorDisplay(_("The image could not be loaded."), waitCursor=True):
+            self._panel.parameters.volume = self._panel.logic.loadImage(path)

@@ -1,0 +1,28 @@
+"""What both modules say about themselves."""
+
+from slicer.i18n import tr as _
+
+CONTRIBUTORS = ["OrthoAngles contributors"]
+HOMEPAGE = "https://github.com/OrthoAngles/SlicerOrthoAngles"
+
+
+def helpText() -> str:
+    """How the panel is used, and what it must not be used for."""
+    steps = (
+        _("Choose or load a radiograph under <b>Image</b>."),
+        _("<b>Place landmarks</b>: let the network propose them, or place them by hand."),
+        _("<b>Review</b>: go through the landmarks, the least certain first, drag what is wrong, and confirm."),
+        _("<b>Measurements</b> follow every drag; copy or save them."),
+        _("<b>Worklist and export</b>: write the correction to a dataset and open the next image."),
+    )
+    items = "".join(f"<li>{step}</li>" for step in steps)
+    link = _('See the <a href="{url}">documentation</a>.').format(url=HOMEPAGE)
+    return f"<ol>{items}</ol><p>{_('For research use only; not a medical device.')} {link}</p>"
+
+
+def acknowledgement() -> str:
+    """Whose work this builds on."""
+    return _(
+        "The network follows the heterogeneous consistency method for Cobb angles and was trained on the public "
+        "AASCE 2019 data set. Built on 3D Slicer, PyTorch and MONAI."
+    )

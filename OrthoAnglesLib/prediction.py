@@ -1,0 +1,79 @@
+"""Runs the network for one image at a time, on the worker thread or at once."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orthoangles.predictions import Prediction
+from orthoangles.protocols import Protocol
+from orthoangles.worker import IDLE, PredictionWorker, Report
+
+
+def shippedBackend(protocol: Protocol, device: str):
+    """The backend of the bundle that ships with a protocol."""
+    from orthoangles.predicting import backend_for
+
+    return backend_for(protocol, device)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a running prediction is for. Only the id is kept of the volume: it may be deleted meanwhile."""
+
+    volumeId: str
+    protocol: Protocol
+
+
+class PredictionRunner:
+    """Keeps one backend warm. ``backendFactory(protocol, device)`` makes it, on the thread that first needs it."""
+
+    def __init__(self, backendFactory: Callable = shippedBackend) -> None:
+        self._makeBackend = backendFactory
+        self._backendFor: tuple[str, str] | None = None
+        self._backend = None
+        self._lock = threading.Lock()
+        self._worker: PredictionWorker | None = None
+        self.target: Target | None = None
+
+    def predict(self, image, protocol: Protocol, device: str, progress=None, cancelled=None) -> Prediction:
+        """Run the network and wait for it."""
+        return self._warmBackend(protocol, device).predict(image, progress=progress, cancelled=cancelled)
+
+    @property
+    def running(self) -> bool:
+        """Whether a started prediction has not been polled to its end."""
+        return self._worker is not None and self._worker.busy
+
+    def start(self, image, target: Target, device: str) -> None:
+        """Run the network on the worker thread; :class:`PredictionError` while another runs."""
+        if self._worker is None:
+            self._worker = PredictionWorker()
+
+        def work(progress, cancelled) -> Prediction:
+            progress(0.0, "")
+            return self.predict(image, target.protocol, device, progress, cancelled)
+
+        self._worker.submit(work)
+        self.target = target
+
+    def poll(self, wait: float = 0.0) -> Report:
+        """How the started prediction stands; see :meth:`PredictionWorker.poll`."""
+        return self._worker.poll(wait) if self._worker is not None else Report(IDLE)
+
+    def cancel(self) -> None:
+        """Ask the started prediction to stop."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def close(self) -> None:
+        """Stop the thread without waiting for the network to finish, and let the backend go."""
+        if self._worker is not None:
+            self._worker.close(timeout=0.5)
+        self._worker = self._backend = self._backendFor = self.target = None
+
+    def _warmBackend(self, protocol: Protocol, device: str):
+        with self._lock:
+            if self._backendFor != (protocol.id, device):
+                self._backend = self._makeBackend(protocol, device)
+                self._backendFor = (protocol.id, device)
+            return self._backend

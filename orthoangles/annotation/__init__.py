@@ -1,0 +1,1 @@
+"""Corrections as data: landmarks in files, datasets of reviewed cases, export from the scene and import."""

@@ -1,0 +1,233 @@
+"""Axes from landmarks, and the angle between two of them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from orthoangles.geometry import angle_between, project, signed_angle, welsch_line_fit
+from orthoangles.grading import grade
+from orthoangles.protocols import Axis, MeasurementDefinition, Plane, Protocol
+from orthoangles.results import AxisLine, Measurement
+
+if TYPE_CHECKING:
+    from orthoangles.measuring_case import Case
+
+NORMAL_95 = 1.959963984540054
+
+
+class SolvedAxis(NamedTuple):
+    """An axis found: its line, its unit direction (3,) LPS, and how it turns with the landmarks.
+
+    ``turn`` (n,) per mm: the angle in rad by which the axis turns when landmark i moves 1 mm across it; None
+    where that is not known (the axis leans on foreground points).
+    """
+
+    line: AxisLine
+    direction: np.ndarray
+    turn: np.ndarray | None
+
+
+def point_rows(protocol: Protocol) -> Mapping[str, np.ndarray]:
+    """Weights (n,) over the landmarks that make each landmark and derived point."""
+    n = len(protocol.landmarks)
+    rows = dict(zip(protocol.landmark_ids, np.eye(n), strict=True))
+    derived = {point.id: point for point in protocol.points}
+
+    def row(point_id: str) -> np.ndarray:
+        if point_id not in rows:
+            rows[point_id] = np.mean([row(part) for part in derived[point_id].mean_of], axis=0)
+        return rows[point_id]
+
+    for point_id in derived:
+        row(point_id)
+    return rows
+
+
+def solve_axis(case: "Case", axis: Axis) -> SolvedAxis | str:
+    """The axis, or the reason why it cannot be had."""
+    if axis.kind == "direction":
+        return _fixed(case, axis)
+    if axis.kind == "bisector":
+        return _bisector(case, axis)
+    used = axis.points if axis.kind == "fit" else (*axis.start, *axis.end)
+    rows = np.array([case.plan.points[point_id] for point_id in used])
+    needed = (rows != 0).any(axis=0)
+    if (needed & case.missing).any():
+        absent = [case.protocol.landmark_ids[i] for i in np.flatnonzero(needed & case.missing)]
+        return f"{', '.join(absent)} not placed"
+    # Landmarks that are not needed have weight 0, but 0 * NaN is NaN.
+    places = rows[:, needed] @ case.points[needed]
+    if axis.kind == "fit":
+        return _fitted(case, axis, rows, places)
+    start, end = _mean_ends(rows, places, len(axis.start))
+    return _line(axis, start, end)
+
+
+def _mean_ends(rows: np.ndarray, places: np.ndarray, k: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """(weights, place) of the mean of the first k points and of the others."""
+    return (rows[:k].mean(axis=0), places[:k].mean(axis=0)), (rows[k:].mean(axis=0), places[k:].mean(axis=0))
+
+
+def _line(axis: Axis, start: tuple[np.ndarray, np.ndarray], end: tuple[np.ndarray, np.ndarray]) -> SolvedAxis | str:
+    along = end[1] - start[1]
+    length = float(np.linalg.norm(along))
+    if length == 0:
+        return f"the ends of {axis.name} coincide"
+    line = AxisLine(axis.id, axis.name, start[1], end[1])
+    return SolvedAxis(line, along / length, (end[0] - start[0]) / length)
+
+
+def _fitted(case: "Case", axis: Axis, rows: np.ndarray, handles: np.ndarray) -> SolvedAxis | str:
+    extra = np.asarray(case.foreground.get(axis.id, np.empty((0, 3))), dtype=np.float64)
+    points = np.vstack([handles, extra])
+    if not np.ptp(points, axis=0).any():
+        return f"the points of {axis.name} coincide"
+    fit = welsch_line_fit(points, scale=axis.scale)
+    direction = fit.direction if (handles[-1] - handles[0]) @ fit.direction >= 0 else -fit.direction
+    along = (handles - fit.centre) @ direction
+    line = AxisLine(axis.id, axis.name, fit.centre + along.min() * direction, fit.centre + along.max() * direction)
+    if len(extra):
+        return SolvedAxis(line, direction, None)
+    centred = along - (fit.weights @ along) / fit.weights.sum()
+    turn = (fit.weights * centred) @ rows / (fit.weights @ centred**2)
+    return SolvedAxis(line, direction, turn)
+
+
+def _fixed(case: "Case", axis: Axis) -> SolvedAxis | str:
+    vector = np.asarray(axis.vector, dtype=np.float64)
+    if case.protocol.dimension == 2:
+        vector = case.plane.matrix @ vector[:2]
+    length = np.linalg.norm(vector)
+    if length == 0:
+        return f"{axis.name} has no direction in the image plane"
+    placed = case.points[~case.missing]
+    centre = placed.mean(axis=0) if len(placed) else np.zeros(3)
+    reach = np.abs((placed - centre) @ vector).max(initial=length) / length
+    direction = vector / length
+    line = AxisLine(axis.id, axis.name, centre - reach * direction, centre + reach * direction)
+    return SolvedAxis(line, direction, np.zeros(len(case.points)))
+
+
+def _bisector(case: "Case", axis: Axis) -> SolvedAxis | str:
+    a, b = (case.axis(axis_id) for axis_id in axis.axes)
+    for part in (a, b):
+        if isinstance(part, str):
+            return part
+    direction = a.direction + b.direction
+    length = np.linalg.norm(direction)
+    if length < 1e-9:
+        return f"the axes of {axis.name} point opposite ways"
+    direction = direction / length
+    centre = (a.line.start + a.line.end + b.line.start + b.line.end) / 4
+    half = (np.linalg.norm(a.line.end - a.line.start) + np.linalg.norm(b.line.end - b.line.start)) / 4
+    turn = None if a.turn is None or b.turn is None else (a.turn + b.turn) / 2
+    line = AxisLine(axis.id, axis.name, centre - half * direction, centre + half * direction)
+    return SolvedAxis(line, direction, turn)
+
+
+def measure_angle(case: "Case", definition: MeasurementDefinition) -> Measurement:
+    """The rule ``angle``: between two axes, in a plane or in space, signed or not, folded or not."""
+    solved = [case.axis(axis_id) for axis_id in definition.axes]
+    reasons = list(dict.fromkeys(part for part in solved if isinstance(part, str)))
+    if definition.signed and definition.mirrored and case.side is None:
+        reasons.append("the side (left or right) is not known, and the sign depends on it")
+    if reasons:
+        return _without_value(definition, "; ".join(reasons))
+    projected = _in_plane(case, definition, solved)
+    if isinstance(projected, str):
+        return _without_value(definition, projected)
+    u, v, normal = projected
+    cosine_angle, value = _value(case, definition, u, v, normal)
+    variance = _variance(case, solved, u, v, cosine_angle)
+    return Measurement(
+        definition.id,
+        definition.name,
+        value,
+        definition.unit,
+        definition.plane,
+        definition.definition,
+        definition.source,
+        grade=grade(definition.grades, value, case.age),
+        interval=None if variance is None else _interval(value, variance, definition.signed),
+        axes=tuple(axis.line for axis in solved),
+        details={"side": case.side} if definition.mirrored else {},
+    )
+
+
+def _without_value(definition: MeasurementDefinition, reason: str) -> Measurement:
+    d = definition
+    return Measurement(d.id, d.name, None, d.unit, d.plane, d.definition, d.source, reason=reason)
+
+
+def _value(
+    case: "Case", definition: MeasurementDefinition, u: np.ndarray, v: np.ndarray, normal: np.ndarray | None
+) -> tuple[float, float]:
+    """The unfolded, unsigned angle, and the value as the definition wants it; degrees."""
+    angle = float(angle_between(u, v))
+    if definition.signed:
+        value = float(signed_angle(u, v, normal))
+        turned = (definition.positive == "counterclockwise") != (definition.mirrored and case.side == "left")
+        return angle, -value if turned else value
+    return angle, min(angle, 180.0 - angle) if definition.folded else angle
+
+
+def _in_plane(
+    case: "Case", definition: MeasurementDefinition, axes: list[SolvedAxis]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | str:
+    """Directions as projected (not of unit length any more) and the plane's normal; or why there are none."""
+    u, v = (axis.direction for axis in axes)
+    normal = None
+    if definition.plane == "image":
+        u, v = u @ case.plane.matrix, v @ case.plane.matrix
+    elif definition.plane is not None:
+        plane = next(plane for plane in case.protocol.planes if plane.id == definition.plane)
+        normal = _normal(case, plane)
+        if isinstance(normal, str):
+            return normal
+        u, v = project(u, normal), project(v, normal)
+    for axis, direction in zip(axes, (u, v), strict=True):
+        if np.linalg.norm(direction) < 1e-9:
+            return f"{axis.line.name} stands perpendicular to the plane"
+    return u, v, normal
+
+
+def _normal(case: "Case", plane: Plane) -> np.ndarray | str:
+    """Unit normal (3,) of a plane of projection, or why there is none."""
+    vector = np.asarray(plane.vector, dtype=np.float64)
+    if plane.axis:
+        axis = case.axis(plane.axis)
+        if isinstance(axis, str):
+            return axis
+        if plane.cross:
+            normal = np.cross(vector, axis.direction)
+        else:
+            normal = project(axis.direction, vector / np.linalg.norm(vector)) if len(vector) else axis.direction
+    else:
+        normal = vector
+    length = np.linalg.norm(normal)
+    return (
+        normal / length
+        if length > 1e-9
+        else f"the plane {plane.name} is not defined: its axis is parallel to its vector"
+    )
+
+
+def _variance(case: "Case", axes: list[SolvedAxis], u: np.ndarray, v: np.ndarray, angle: float) -> float | None:
+    """Variance of the angle in degrees^2, to first order in the landmarks' spread; None where not known.
+
+    A landmark that turns both axes counts once, with the cosine of the angle between its two effects. The
+    plane is taken as fixed.
+    """
+    if case.variance is None or any(axis.turn is None for axis in axes):
+        return None
+    a, b = axes[0].turn / np.linalg.norm(u), axes[1].turn / np.linalg.norm(v)
+    squared = a**2 + b**2 - 2 * a * b * np.cos(np.radians(angle))
+    used = squared > 0
+    variance = float(squared[used] @ case.variance[used])
+    return None if np.isnan(variance) else variance * np.degrees(1.0) ** 2
+
+
+def _interval(value: float, variance: float, signed: bool) -> tuple[float, float]:
+    half = NORMAL_95 * variance**0.5
+    return (value - half if signed else max(value - half, 0.0)), value + half

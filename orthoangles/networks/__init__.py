@@ -1,0 +1,1 @@
+"""Networks: HRNet features and the vertebra heads on them. Import a submodule; torch loads only then."""

@@ -1,0 +1,26 @@
+"""The MRML side: markups, lines, arcs and tables that follow the reader's mouse. Imports Slicer (1 s).
+
+>>> from orthoangles.scene import MeasurementSession, scene_host  # doctest: +SKIP
+"""
+
+from orthoangles.scene.errors import SceneError
+from orthoangles.scene.hosting import SceneHost, scene_host, start_host
+from orthoangles.scene.saving import load_scene, save_scene
+from orthoangles.scene.session import MeasurementSession
+from orthoangles.scene.session_nodes import session_nodes
+from orthoangles.scene.settings import DrawingSettings
+from orthoangles.scene.volumes import add_volume, image_from_volume
+
+__all__ = [
+    "DrawingSettings",
+    "MeasurementSession",
+    "SceneError",
+    "SceneHost",
+    "add_volume",
+    "image_from_volume",
+    "load_scene",
+    "save_scene",
+    "scene_host",
+    "session_nodes",
+    "start_host",
+]

@@ -1,0 +1,145 @@
+"""Everything a session draws on the image: measured lines, arcs with numbers, the midline and the names of levels."""
+
+import numpy as np
+
+from orthoangles.protocols import MeasurementDefinition, Protocol
+from orthoangles.results import AxisLine, Measurement
+from orthoangles.scene import look
+from orthoangles.scene.construction import construct_angle
+from orthoangles.scene.drawn_nodes import CurveNode, DrawnNode, TextNode
+from orthoangles.scene.table import UNITS
+
+
+class AngleDrawing:
+    """One measurement on the image: two lines, an arc and the number."""
+
+    def __init__(self, parameter_node, protocol: Protocol, definition: MeasurementDefinition, color) -> None:
+        self._protocol = protocol
+        self._short = definition.abbreviation or definition.name
+        key, short = definition.id, self._short
+        self.lines = [
+            CurveNode(parameter_node, f"{key}.line{i}", f"{short} line {i}", color, thickness=2, listed=True)
+            for i in (1, 2)
+        ]
+        self.legs = CurveNode(parameter_node, f"{key}.legs", f"{short} legs", color, thickness=1, opacity=0.8)
+        self.arc = CurveNode(parameter_node, f"{key}.arc", f"{short} arc", color, thickness=3, listed=True)
+        self.label = TextNode(parameter_node, f"{key}.label", f"{short} value", color, scale=3.6)
+        self.nodes: tuple[DrawnNode, ...] = (*self.lines, self.legs, self.arc, self.label)
+        self._bones: dict[tuple[str, str], str] = {}
+        self._shown = True
+        self._drawn: tuple[bytes, float] | None = None
+
+    def update(self, measurement: Measurement | None, left: np.ndarray) -> None:
+        """Draw the measurement, or hide everything where it is None or has no lines.
+
+        ``left`` (3,) is the LPS direction to the left of the image.
+        """
+        visible = measurement is not None and measurement.value is not None and len(measurement.axes) == 2
+        if visible:
+            self._draw(measurement, left)
+        if visible or self._shown:
+            for each in self.nodes:
+                each.show(visible)
+        self._shown = visible
+
+    def _draw(self, measurement: Measurement, left: np.ndarray) -> None:
+        first, second = measurement.axes
+        ends = np.concatenate((first.start, first.end, second.start, second.end))
+        wanted = (ends.tobytes(), measurement.value)
+        if wanted == self._drawn and all(each.node is not None for each in self.nodes):
+            return
+        self._drawn = wanted
+        drawing = construct_angle(ends.reshape(2, 2, 3), measurement.value)
+        for node, line, axis in zip(self.lines, drawing.lines, measurement.axes, strict=True):
+            node.write(line, name=f"{self._short}: {axis.name}")
+        self.legs.write(*drawing.legs)
+        self.arc.write(drawing.arc)
+        text = f"{self._short} {measurement.value:.1f}{UNITS[measurement.unit]}{self._bones_of(first, second)}"
+        self.label.write(drawing.label[None], [text], to_the_left=bool(drawing.outward @ left > 0))
+
+    def _bones_of(self, first: AxisLine, second: AxisLine) -> str:
+        """Between which bones the angle lies, for example T5-T12; empty where an axis belongs to several or none."""
+        key = (first.id, second.id)
+        if key not in self._bones:
+            names = [self._bone_of(axis) for axis in (first, second)]
+            self._bones[key] = "\n" + "–".join(names) if all(names) else ""
+        return self._bones[key]
+
+    def _bone_of(self, axis: AxisLine) -> str:
+        definition = self._protocol.axis_by_id.get(axis.id)
+        names = () if definition is None else (*definition.start, *definition.end, *definition.points)
+        landmarks = self._protocol.landmark_ids
+        bones = {self._protocol.landmark(name).group for name in names if name in landmarks}
+        return bones.pop() if len(bones) == 1 else ""
+
+
+class Midline:
+    """The line through the centres of each column's vertebrae; a vertebra with a missing corner is left out."""
+
+    def __init__(self, parameter_node, protocol: Protocol) -> None:
+        self._columns = [
+            np.array([[protocol.index(corner) for corner in vertebra.corners] for vertebra in column.vertebrae])
+            for column in protocol.columns
+        ]
+        self.node = CurveNode(parameter_node, "midline", "Midline", look.MIDLINE, thickness=1, opacity=0.6)
+
+    def update(self, points: np.ndarray, wanted: bool) -> None:
+        """Draw it through the (n, 3) LPS landmarks, or hide it."""
+        lines = [self._centres(points[rows]) for rows in self._columns] if wanted else []
+        lines = [line for line in lines if len(line) > 1]
+        if lines:
+            self.node.write(*lines)
+        self.node.show(bool(lines))
+
+    @staticmethod
+    def _centres(corners: np.ndarray) -> np.ndarray:
+        centres = corners.sum(axis=1) / corners.shape[1]
+        missing = np.isnan(centres[:, 0])
+        return centres[~missing] if missing.any() else centres
+
+
+class Levels:
+    """The names of the bones, each once, at the left of its landmarks as seen in the image."""
+
+    _GAP = 0.62  # from the bone's middle to the end of its name, in bone widths
+
+    def __init__(self, parameter_node, protocol: Protocol) -> None:
+        members = {group.id: [] for group in protocol.groups}
+        for index, landmark in enumerate(protocol.landmarks):
+            members[landmark.group].append(index)
+        self._names = np.array(list(members))
+        widest = max(map(len, members.values()))
+        # Groups of unequal size are padded by their own first landmark: that changes neither minimum nor maximum.
+        self._rows = np.array([rows + rows[:1] * (widest - len(rows)) for rows in members.values()])
+        self.node = TextNode(parameter_node, "levels", "Levels", look.LEVELS, scale=2.4)
+        self._drawn = np.empty(0)
+        self._all_placed = False
+
+    def update(self, points: np.ndarray, wanted: bool, left: np.ndarray) -> None:
+        """Write the names beside the (n, 3) LPS landmarks; ``left`` is the unit vector to the left of the image."""
+        if wanted:
+            wanted = self._draw(points, left)
+        self.node.show(wanted)
+
+    def _draw(self, points: np.ndarray, left: np.ndarray) -> bool:
+        """Bring the node up to the landmarks; False where no bone has all of its own."""
+        corners = points[self._rows]
+        if self.node.node is not None and len(self._drawn):
+            moved = np.flatnonzero((corners != self._drawn).any(axis=(1, 2)))
+            if len(moved) == 1 and self._all_placed and not np.isnan(corners[moved[0]]).any():
+                self._drawn = corners
+                self.node.move(int(moved[0]), self._anchors(corners[moved], left)[0])
+                return True
+        self._drawn = corners
+        anchors = self._anchors(corners, left)
+        placed = ~np.isnan(anchors[:, 0])
+        self._all_placed = bool(placed.all())
+        if placed.any():
+            self.node.write(anchors[placed], self._names[placed].tolist(), to_the_left=True)
+        return bool(placed.any())
+
+    def _anchors(self, corners: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Ends (n, 3) of the names of bones with the landmarks ``corners`` (n, k, 3); NaN where one is missing."""
+        across = corners @ left
+        width = across.max(axis=1) - across.min(axis=1)
+        return (corners.min(axis=1) + corners.max(axis=1)) / 2 + self._GAP * width[:, None] * left

@@ -1,0 +1,37 @@
+"""What a session draws, kept in its parameter node."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from orthoangles.protocols import Protocol
+
+_PARAMETER = "drawing"
+
+
+@dataclass(frozen=True)
+class DrawingSettings:
+    """``measurements``: ids drawn with lines, arc and number; ``levels``: names beside the bones; ``midline``."""
+
+    measurements: tuple[str, ...]
+    levels: bool = True
+    midline: bool = True
+
+    @classmethod
+    def of(cls, protocol: Protocol) -> "DrawingSettings":
+        """What the protocol wants drawn."""
+        return cls(tuple(definition.id for definition in protocol.measurements if definition.drawn))
+
+    @classmethod
+    def read(cls, parameter_node, protocol: Protocol) -> "DrawingSettings":
+        """As stored; measurements that the protocol no longer has are left out."""
+        text = parameter_node.GetParameter(_PARAMETER)
+        if not text:
+            return cls.of(protocol)
+        stored = json.loads(text)
+        known = {definition.id for definition in protocol.measurements}
+        wanted = tuple(each for each in stored["measurements"] if each in known)
+        return cls(wanted, bool(stored["levels"]), bool(stored["midline"]))
+
+    def write(self, parameter_node) -> None:
+        """Store."""
+        parameter_node.SetParameter(_PARAMETER, json.dumps(asdict(self)))

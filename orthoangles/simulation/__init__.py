@@ -1,0 +1,1 @@
+"""Synthetic images with exact landmarks: no patient stands behind them."""

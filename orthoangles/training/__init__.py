@@ -1,0 +1,37 @@
+"""Training and evaluation of the bundles on datasets of reviewed cases. torch loads when a function is called."""
+
+from pathlib import Path
+
+
+def run_training(
+    bundle: str | Path,
+    dataset: Path,
+    *,
+    init: Path | None = None,
+    minutes: float | None = None,
+    output: Path | None = None,
+    config: str = "train.json",
+) -> int:
+    """Trains ``bundle`` on ``dataset`` into the bundle folder ``output``; returns 0.
+
+    ``minutes`` stop it cleanly before its schedule ends; started again with the same ``output`` it goes on from its
+    checkpoint. ``init`` are weights to start from, and ``config`` names one of the bundle's training configs. The
+    bundle's own weights stay as they are.
+    """
+    from orthoangles.training.running import TrainingRun
+
+    folder = Path(output or Path("runs") / Path(bundle).name)
+    complete = TrainingRun(bundle, Path(dataset), folder, config, init)(minutes)
+    print(f"Training is {'complete' if complete else 'stopped; start it again to go on'}. The bundle lies in {folder}.")
+    return 0
+
+
+def run_evaluation(bundle: str | Path, dataset: Path, output: Path) -> int:
+    """Measures ``bundle`` on ``dataset``: tables, per-case figures and plots under ``output``; returns 0.
+
+    On the dataset it was trained on only the cases of the fold that was held out count; on another, all.
+    """
+    from orthoangles.training.evaluation import evaluate
+
+    evaluate(bundle, Path(dataset), Path(output))
+    return 0

@@ -1,0 +1,193 @@
+"""The training loop: stops by the clock, writes checkpoints atomically, goes on from them."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from orthoangles.training.augmentation import Augmentation, resize
+from orthoangles.training.packing import PackedCases, in_anatomical_order
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    ``epochs`` set the length of the cosine from ``rate`` to a hundredth of it after ``warmup`` epochs; ``average`` is
+    the decay of the exponential moving average of the weights, which is what is evaluated and shipped.
+    """
+
+    epochs: int
+    batch: int = 4
+    rate: float = 1e-3
+    decay: float = 1e-4
+    warmup: float = 1.0
+    average: float = 0.998
+    clip: float = 5.0
+    seed: int = 0
+
+    def rate_at(self, epoch: float) -> float:
+        """Learning rate after ``epoch`` (fractional) epochs."""
+        if epoch < self.warmup:
+            return self.rate * (0.01 + 0.99 * epoch / self.warmup)
+        done = min(1.0, (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9))
+        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+class Trainer:
+    """Trains one network on packed cases.
+
+    Args:
+        network: from (b, 1, rows, columns) images in -0.5..0.5 to the output ``loss`` takes.
+        loss: callable of output and (b, v, 4, 2) corners in input pixels -> (total, terms).
+        schedule: see :class:`Schedule`.
+        size: rows and columns of the network's input; packed cases are larger, so that augmentation loses little.
+        augmentation: random changes of a training image.
+        checkpoint: file that holds the state; training goes on from it when it exists.
+        device: where to compute; CUDA trains under bfloat16 autocast.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Callable[[Tensor, Tensor], tuple[Tensor, Mapping[str, Tensor]]],
+        schedule: Schedule,
+        size: tuple[int, int],
+        augmentation: Augmentation,
+        checkpoint: Path,
+        device: str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.averaged = deepcopy(self.network).eval().requires_grad_(False)
+        self.loss, self.schedule, self.size, self.augmentation = loss, schedule, tuple(size), augmentation
+        self.checkpoint = checkpoint
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+        self.step = 0
+        if checkpoint.exists():
+            self._restore(torch.load(checkpoint, map_location=self.device, weights_only=True))
+
+    def run(
+        self,
+        cases: PackedCases,
+        validation: PackedCases | None = None,
+        minutes: float | None = None,
+        report: Callable[[dict], None] | None = None,
+    ) -> bool:
+        """Trains until the schedule or the clock ends; true when the schedule is complete.
+
+        ``report`` receives a dict of the losses of each epoch. The checkpoint is written at the end, every epoch and
+        when the clock stops in the middle of one.
+        """
+        images = torch.from_numpy(cases.images)
+        corners = torch.from_numpy(in_anatomical_order(cases.corners))
+        stop = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        per_epoch = max(1, len(cases) // self.schedule.batch)
+        total = self.schedule.epochs * per_epoch
+        sums: dict[str, float] = {}
+        bar = tqdm(total=total, initial=self.step, desc="Training", unit="step", disable=None)
+        while self.step < total and time.monotonic() < stop:
+            epoch, position = divmod(self.step, per_epoch)
+            order = np.random.default_rng([self.schedule.seed, epoch]).permutation(len(cases))
+            chosen = order[position * self.schedule.batch : (position + 1) * self.schedule.batch]
+            for name, value in self._learn(images, corners, chosen, self.step / per_epoch).items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.step += 1
+            bar.update()
+            if self.step % per_epoch == 0 or self.step == total:
+                self.save()
+                if report:
+                    epoch_report = {name: value / per_epoch for name, value in sums.items()}
+                    report({"epoch": epoch + 1, **epoch_report, **self._validate(validation)})
+                sums = {}
+        bar.close()
+        self.save()
+        return self.step >= total
+
+    def _learn(self, images: Tensor, corners: Tensor, chosen: np.ndarray, epoch: float) -> dict[str, float]:
+        views = [
+            self.augmentation(images[k][None].float() / 255, corners[k], self.size, seed=self.step * 4096 + i)
+            for i, k in enumerate(chosen)
+        ]
+        inputs = self._inputs(torch.stack([image for image, _ in views]))
+        targets = torch.stack([points for _, points in views]).to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.rate_at(epoch)
+        self.network.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            output = self.network(inputs)
+        total, terms = self.loss(output.float(), targets)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.schedule.clip)
+        self.optimiser.step()
+        self._average()
+        return {name: float(term.detach()) for name, term in {"loss": total, **terms}.items()}
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        return (images - 0.5).to(self.device, memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # A young average follows the weights closely, so that the first epochs are not remembered.
+        decay = min(self.schedule.average, (1 + self.step) / (10 + self.step))
+        for mean, value in zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+    @torch.no_grad()
+    def _validate(self, cases: PackedCases | None) -> dict[str, float]:
+        if cases is None or not len(cases):
+            return {}
+        images = torch.from_numpy(cases.images)[:, None].float() / 255
+        corners = torch.from_numpy(in_anatomical_order(cases.corners))
+        sums: dict[str, float] = {}
+        for start in range(0, len(cases), self.schedule.batch):
+            part = slice(start, start + self.schedule.batch)
+            views = [resize(i, c, self.size) for i, c in zip(images[part], corners[part], strict=True)]
+            output = self.averaged(self._inputs(torch.stack([i for i, _ in views])))
+            total, terms = self.loss(output, torch.stack([c for _, c in views]).to(self.device))
+            for name, value in {"loss": total, **terms}.items():
+                sums[f"validation {name}"] = sums.get(f"validation {name}", 0.0) + float(value) * len(views)
+        return {name: value / len(cases) for name, value in sums.items()}
+
+    def save(self) -> None:
+        """Writes the checkpoint; an interruption leaves the old one whole."""
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def _restore(self, state: Mapping) -> None:
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def write_line(path: Path) -> Callable[[dict], None]:
+    """A ``report`` that appends one JSON object a line to ``path`` and prints it."""
+
+    def report(values: dict) -> None:
+        line = json.dumps({name: round(v, 5) if isinstance(v, float) else v for name, v in values.items()})
+        print(line, flush=True)
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    return report
