@@ -146,22 +146,9 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
 
     def exportCorrection(self, session, datasetFolder: str | Path, reader: str) -> str:
         """Write the case to a dataset; returns its id there. DatasetError where that fails."""
-        from orthoangles.annotation.exporting import Review, export_case
+        from orthoangles.annotation.exporting import export_session
 
-        review = session.review
-        return export_case(
-            datasetFolder,
-            image=session.image,
-            protocol=session.protocol,
-            points=session.points,
-            prediction=session.prediction,
-            review=Review(
-                reader=session.reader or reader,
-                state=session.review_state,
-                started=review.started or None,
-                finished=review.finished or None,
-            ),
-        )
+        return export_session(datasetFolder, session, reader=reader)
 
     def close(self) -> None:
         """Stop the network and all sessions; the nodes stay in the scene."""

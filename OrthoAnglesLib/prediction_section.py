@@ -18,7 +18,7 @@ class PredictionSection:
     def __init__(self, panel) -> None:
         self._panel, self._ui = panel, panel.ui
         self._timer = qt.QTimer()
-        self._timer.interval = _POLL_EVERY_MS
+        self._timer.setInterval(_POLL_EVERY_MS)
         self._timer.connect("timeout()", self._poll)
         self._ui.runButton.connect("clicked()", self._run)
         self._ui.cancelButton.connect("clicked()", self._cancel)

@@ -5,7 +5,7 @@ from orthoangles.paths import resources_dir
 CATEGORY = "OrthoAngles"
 SPINE_SAMPLE = "SpineAP"
 SPINE_FILE = "spine-ap-sample.png"
-SPINE_SHA256 = "653661e14b561977a9d117310eacdda0099e0cf4554bc1f6ef760196b00d7521"
+SPINE_SHA256 = "72adb26d271719f75407425d476291abbc74a0ce444c53125e3dce5b9bd0f901"
 
 
 def registerSpineSample() -> None:

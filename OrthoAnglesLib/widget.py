@@ -31,6 +31,7 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = None
         self.session = None
         self._guiTag = None
+        self._following = False
         self._stopUpdates = ()
         self._broken: set[tuple[str, str]] = set()
 
@@ -64,8 +65,8 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.review, self.measurements = ReviewSection(self), MeasurementSection(self)
         self.worklist = WorklistSection(self)
         self._later = qt.QTimer()
-        self._later.singleShot = True
-        self._later.interval = _FOLLOW_AFTER_MS
+        self._later.setSingleShot(True)
+        self._later.setInterval(_FOLLOW_AFTER_MS)
         self._later.connect("timeout()", self._follow)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -127,14 +128,16 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameters.volume is None:
             self.parameters.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
         self._guiTag = self.parameters.connectGui(self.ui)
+        # The tag does not tell: some Slicer versions return None.
+        self._following = True
         self.addObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._parametersModified)
         self._parametersModified()
 
     def _disconnectParameters(self) -> None:
-        if self._guiTag is None:
+        if not self._following:
             return
+        self._following = False
         self.parameters.disconnectGui(self._guiTag)
-        self._guiTag = None
         self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._parametersModified)
 
     def _parametersModified(self, caller=None, event=None) -> None:
@@ -155,7 +158,7 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volume is not None and self.protocolAvailable() and (volume.GetID(), protocolId) not in self._broken:
             # Said once: parameters change often, and each time this would fail again.
             self._broken.add((volume.GetID(), protocolId))
-            with slicer.util.tryWithErrorDisplay(_("The measurement could not be restored."), waitCursor=True):
+            with slicer.util.tryWithErrorDisplay(_("The measurement could not be restored.")):
                 wanted = self.logic.session(volume, protocolId)
             self._broken.clear()
         if wanted is not self.session:

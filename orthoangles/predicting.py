@@ -135,8 +135,8 @@ class Backend:
                 hook.remove()
 
     def _prediction(self, image: Image, framed, decoded, seconds: float) -> Prediction:
-        from orthoangles.framing import to_plane
         from orthoangles.measuring import plausibility
+        from orthoangles.networks.framing import to_plane
 
         plane = to_plane(framed, decoded.points)
         index = np.column_stack([plane / image.spacing[:2], np.zeros(len(plane))])
@@ -169,7 +169,7 @@ class _Reporter:
 
 
 def _plane(image: Image):
-    from orthoangles.framing import plane_image
+    from orthoangles.networks.framing import plane_image
 
     return plane_image(image.array[0], (image.spacing[1], image.spacing[0]))
 

@@ -13,7 +13,7 @@ from orthoangles.reporting import record
 from orthoangles.simulation.spine import simulate_spine
 
 NAME = "spine-ap-sample"
-SEED, SIZE, CURVE_ANGLE, CURVE_COUNT = 2027, (1536, 640), 46.0, 2
+SEED, SIZE, CURVE_ANGLE, CURVE_COUNT = 2032, (1536, 640), 46.0, 2
 
 
 def main(folder: Path) -> None:

@@ -48,9 +48,9 @@ def _end_vertebra(session: MeasurementSession) -> str:
 
 
 def _drag(node, index: int, moves: int) -> list[int]:
-    """Nanoseconds of each move along a small circle."""
+    """Nanoseconds of each move, twice round a circle 4 mm wide."""
     x, y, z = node.GetNthControlPointPosition(index)
-    angles = np.linspace(0, 40 * np.pi, moves)
+    angles = np.linspace(0, 4 * np.pi, moves)
     places = np.stack([x + 2 * np.cos(angles) - 2, y + 2 * np.sin(angles)], axis=1).tolist()
     times = []
     for px, py in places:

@@ -144,7 +144,7 @@ def test_the_truth_of_the_sample_is_what_its_landmarks_measure(tmp_path, capsys)
     (record,) = records(capsys.readouterr().out)
     noted = json.loads(SAMPLE.with_name("spine-ap-sample.truth.json").read_text())
     assert values(record) == pytest.approx(values(noted), abs=1e-6)
-    assert values(record)["cobb-clinical-mt"] > 35
+    assert values(record)["cobb-clinical-mt"] > 30
     assert values(record)["cobb-clinical-tl"] > 35
 
 
@@ -299,7 +299,7 @@ def test_its_corners_lie_on_the_drawn_ones(network_run, protocol):
     assert np.max(distance) < 40
 
 
-def test_the_sample_raises_no_warning(network_run):
+def test_the_sample_is_a_plausible_spine(network_run):
     assert network_run[1][1]["warnings"] == []
 
 

@@ -411,6 +411,20 @@ def test_cleanup_leaves_no_thread_and_no_observer(slicer_host, measured):
     landmarks.SetNthControlPointPosition(20, 1.0, 2.0, 0.0)
 
 
+def test_entering_again_follows_the_parameters_once_though_slicer_gives_no_tag(slicer_host, cobb_panel, monkeypatch):
+    kind = type(cobb_panel.parameters)
+    connect_gui = kind.connectGui
+    monkeypatch.setattr(kind, "connectGui", lambda self, gui: connect_gui(self, gui) and None)
+    monkeypatch.setattr(kind, "disconnectGui", lambda self, tag: None)
+    for _ in range(3):
+        slicer_host.representation("CobbModule").exit()
+        slicer_host.representation("CobbModule").enter()
+    calls = []
+    monkeypatch.setattr(cobb_panel, "refresh", lambda: calls.append(1))
+    cobb_panel.parameters.parameterNode.Modified()
+    assert calls == [1]
+
+
 def test_two_images_keep_their_own_measurements(slicer_host, measured, radiograph):
     first = measured.parameters.volume
     measured.image.load(str(radiograph))

@@ -1,5 +1,7 @@
 """Sessions through .mrb files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.spines import A_MODEL, PROTOCOL
@@ -119,6 +121,14 @@ def test_a_file_that_is_no_scene_is_refused_by_name(tmp_path, vtk_errors):
         load_scene(path)
     with pytest.raises(SceneError, match=r"gone\.mrb.*no such file"):
         load_scene(tmp_path / "gone.mrb")
+
+
+def test_a_broken_archive_leaves_the_working_folder_alone(tmp_path, vtk_errors):
+    folder = Path.cwd()
+    (tmp_path / "broken.mrb").write_bytes(b"not a zip archive")
+    with pytest.raises(SceneError):
+        load_scene(tmp_path / "broken.mrb")
+    assert Path.cwd() == folder
 
 
 def test_what_is_no_session_is_not_restored(a_scene):

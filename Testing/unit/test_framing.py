@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orthoangles.framing import GreyRange, Letterbox, from_plane, plane_image, to_plane
+from orthoangles.networks.framing import GreyRange, Letterbox, from_plane, plane_image, to_plane
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ HEAVY = (
     "scipy",
     "matplotlib",
 )
-MAY_IMPORT = ("scene", "networks", "training", "losses", "heatmaps", "framing")
+MAY_IMPORT = ("scene", "networks", "training", "losses", "heatmaps")
 
 _PROBE = """
 import importlib, json, sys, time

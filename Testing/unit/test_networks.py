@@ -53,13 +53,14 @@ def test_the_shipped_network_is_the_one_that_train_json_trains():
 
 
 def output_with(rows, shape=(128, 32), heat=0.8):
-    """A network output with one 8 x 4 cell vertebra centred at every given row of cells."""
+    """A network output with one 8 x 4 cell vertebra centred at every given row of cells; ``heat`` for all or by row."""
     output = torch.zeros(16, *shape)
     maps = {name: output[channels] for name, channels in CHANNELS.items()}
     maps["centre"][:] = -9
     vectors = torch.tensor([4.0, 2, -4, 2, 4, -2, -4, -2])
     for row in rows:
-        maps["centre"][0, row, 16] = torch.logit(torch.tensor(heat))
+        value = heat.get(row, 0.8) if isinstance(heat, dict) else heat
+        maps["centre"][0, row, 16] = torch.logit(torch.tensor(value))
         maps["corners"][:, row, 16] = vectors
     return output
 
@@ -93,3 +94,21 @@ def test_low_confidence_is_said_and_nothing_found_is_not_invented():
     nothing = VertebraDecoder()(output_with([]))
     assert (nothing.points != nothing.points).all()
     assert "only 0 of 17" in nothing.warnings[0]
+
+
+def test_a_weak_vertebra_inside_wins_over_a_strong_one_beyond_the_end():
+    rows = list(range(6, 6 * 19, 6))
+    decoded = VertebraDecoder()(output_with(rows, heat={6: 0.7, 36: 0.3}))
+    points = decoded.points.reshape(17, 4, 2)
+    assert points[0, 0, 1] == pytest.approx(12 * 4 - 8, abs=0.05)
+    assert np.diff(points[:, 0, 1]) == pytest.approx(24, abs=0.05)
+    assert decoded.warnings == ()
+
+
+def test_a_vertebra_too_many_that_looks_as_likely_is_said():
+    rows = list(range(6, 6 * 19, 6))
+    above = VertebraDecoder()(output_with(rows, heat={6: 0.78}))
+    assert "above the column" in above.warnings[0]
+    below = VertebraDecoder()(output_with(rows, heat={6 * 18: 0.78}))
+    assert "below the column" in below.warnings[0]
+    assert VertebraDecoder()(output_with(rows, heat={6: 0.3})).warnings == ()

@@ -101,13 +101,23 @@ def export_case(
     return case.id
 
 
-def export_session(dataset_dir: Path | str, session, *, group: str | None = None, seconds: float | None = None) -> str:
+def export_session(
+    dataset_dir: Path | str,
+    session,
+    *,
+    reader: str = "",
+    group: str | None = None,
+    seconds: float | None = None,
+) -> str:
     """Export what a reader made of one image in the scene: :func:`export_case` of a ``scene.MeasurementSession``.
 
-    ``seconds`` is the time at work where the caller measured it. Raises DatasetError.
+    ``reader`` is named where the session knows none; ``seconds`` is the time at work where the caller measured it.
+    Raises DatasetError.
     """
     stored = session.review
-    review = Review(session.reader, session.review_state, stored.started or None, stored.finished or None, seconds)
+    review = Review(
+        session.reader or reader, session.review_state, stored.started or None, stored.finished or None, seconds
+    )
     return export_case(
         dataset_dir,
         image=session.image,

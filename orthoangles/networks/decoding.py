@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from orthoangles.heatmaps import Peaks, decode_peaks
+from orthoangles.heatmaps import decode_peaks
 from orthoangles.networks.vertebrae import STRIDE, branches
 
 
@@ -31,53 +31,93 @@ class VertebraDecoder:
         threshold: lowest heatmap value of a vertebra.
         doubtful: below this a vertebra is named in a warning.
         reach: half width of the neighbourhood that votes for centre and corners; 0 decodes as S3 does.
+        margin: a vertebra beyond an end whose heatmap value comes this close to that end's makes the levels doubtful.
 
-    With fewer peaks than ``count``, a gap of more than ``gap`` times the local spacing keeps its rows empty, and the
-    numbering is said to be uncertain: which end is missing cannot be told from the peaks.
+    The ``count`` strongest peaks are the column (S3), unless that leaves a hole where a weaker peak stands: a spine has
+    no holes, so the weaker peak is taken and the weaker end given up. With fewer peaks than ``count``, a hole keeps its
+    rows empty, and the numbering is said to be uncertain: which end is missing cannot be told from the peaks.
     """
 
-    gap = 1.6
+    hole = 1.6
+    """A step between neighbours of more than this times the steps around it is a hole."""
 
-    def __init__(self, count: int = 17, threshold: float = 0.05, doubtful: float = 0.25, reach: int = 1) -> None:
-        self.count, self.threshold, self.doubtful, self.reach = count, threshold, doubtful, reach
+    def __init__(
+        self,
+        count: int = 17,
+        threshold: float = 0.05,
+        doubtful: float = 0.25,
+        reach: int = 1,
+        margin: float = 0.05,
+    ) -> None:
+        self.count, self.threshold, self.doubtful = count, threshold, doubtful
+        self.reach, self.margin = reach, margin
 
     def __call__(self, output: Tensor) -> DecodedPoints:
         """``output`` is (channels, h, w), float32."""
         maps = {name: value[0] for name, value in branches(output[None].float().cpu()).items()}
-        peaks = decode_peaks(maps, self.count, self.threshold, self.reach)
-        slots = self._slots(peaks.centres.numpy())
+        peaks = decode_peaks(maps, 2 * self.count, self.threshold, self.reach)
+        centres, strength = peaks.centres.numpy(), peaks.confidence.numpy()
+        column = self._column(centres, strength)
+        slots = self._slots(centres[column])
         points = np.full((self.count, 4, 2), np.nan)
         confidence = np.zeros((self.count, 4))
         spread = np.full((self.count, 4), np.nan)
-        points[slots] = peaks.corners.numpy() * STRIDE
-        confidence[slots] = peaks.confidence.numpy()[:, None]
+        points[slots] = peaks.corners.numpy()[column] * STRIDE
+        confidence[slots] = strength[column, None]
         # A Laplace distribution of scale b has a standard deviation of sqrt(2) b.
-        spread[slots] = peaks.spread.numpy() * STRIDE * np.sqrt(2)
-        return DecodedPoints(points.reshape(-1, 2), confidence.ravel(), spread.ravel(), self._warnings(peaks, slots))
+        spread[slots] = peaks.spread.numpy()[column] * STRIDE * np.sqrt(2)
+        warnings = self._warnings(strength, column)
+        return DecodedPoints(points.reshape(-1, 2), confidence.ravel(), spread.ravel(), warnings)
+
+    def _column(self, centres: np.ndarray, strength: np.ndarray) -> np.ndarray:
+        """Which peaks, given from top to bottom, are the vertebrae: sorted indices, ``count`` at most."""
+        chosen = np.sort(np.argsort(-strength, kind="stable")[: self.count])
+        while len(chosen) == self.count:
+            filled = self._fill_hole(centres, strength, chosen)
+            if filled is None:
+                break
+            chosen = filled
+        return chosen
+
+    def _fill_hole(self, centres: np.ndarray, strength: np.ndarray, chosen: np.ndarray) -> np.ndarray | None:
+        """``chosen`` with the strongest peak of its first fillable hole, less its weaker end; None without one."""
+        for k in np.flatnonzero(self._steps_in_spacings(centres[chosen]) > self.hole):
+            inside = np.arange(chosen[k] + 1, chosen[k + 1])
+            if len(inside):
+                better = np.sort([*chosen, inside[strength[inside].argmax()]])
+                return better[1:] if strength[better[0]] < strength[better[-1]] else better[:-1]
+        return None
+
+    @staticmethod
+    def _steps_in_spacings(centres: np.ndarray) -> np.ndarray:
+        """Distances of neighbouring centres (n, 2) in units of the median of the four around each; (n - 1,)."""
+        steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
+        return np.array([step / np.median(np.delete(steps, k)[max(0, k - 2) : k + 2]) for k, step in enumerate(steps)])
 
     def _slots(self, centres: np.ndarray) -> np.ndarray:
-        """Row of each vertebra: 0, 1, 2 ... with rows left out at gaps as long as vertebrae are missing."""
-        found = len(centres)
-        rows = np.arange(found)
-        missing = self.count - found
-        if missing <= 0 or found < 4:
+        """Row of each vertebra: 0, 1, 2 ... with rows left out at holes as long as vertebrae are missing."""
+        rows = np.arange(len(centres))
+        missing = self.count - len(centres)
+        if missing <= 0 or len(centres) < 4:
             return rows
-        steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
-        for k, step in enumerate(steps):
-            local = np.median(np.delete(steps, k)[max(0, k - 2) : k + 2])
-            skipped = min(missing, round(step / local) - 1) if step > self.gap * local else 0
+        for k, spacings in enumerate(self._steps_in_spacings(centres)):
+            skipped = min(missing, round(spacings) - 1) if spacings > self.hole else 0
             rows[k + 1 :] += skipped
             missing -= skipped
         return rows
 
-    def _warnings(self, peaks: Peaks, slots: np.ndarray) -> tuple[str, ...]:
+    def _warnings(self, strength: np.ndarray, column: np.ndarray) -> tuple[str, ...]:
         warnings = []
-        if len(slots) < self.count:
+        if len(column) < self.count:
             warnings.append(
-                f"only {len(slots)} of {self.count} vertebrae were found; they are numbered from the top, which may be "
-                "wrong: check the levels"
+                f"only {len(column)} of {self.count} vertebrae were found; they are numbered from the top, which may "
+                "be wrong: check the levels"
             )
-        weak = int((peaks.confidence < self.doubtful).sum())
+        else:
+            for beyond, end, side in ((column[0] - 1, column[-1], "above"), (column[-1] + 1, column[0], "below")):
+                if 0 <= beyond < len(strength) and strength[beyond] > strength[end] - self.margin:
+                    warnings.append(f"one more vertebra {side} the column looks as likely: check the levels")
+        weak = int((strength[column] < self.doubtful).sum())
         if weak:
             warnings.append(f"{weak} vertebrae were found with low confidence (below {self.doubtful:g})")
         return tuple(warnings)

@@ -45,8 +45,17 @@ def construct_angle(lines: np.ndarray, degrees: float) -> AngleConstruction:
     (a, b), (c, d) = plane.flatten(lines)
     if abs(_turn(b - a, d - c) - math.radians(abs(degrees))) > math.pi / 4:  # the angle of undirected lines
         c, d = d, c
-    *flat, outward = _crossing(a, b, c, d) or _perpendiculars(a, b, c, d)
-    return AngleConstruction(*(plane.raise_up(part) for part in flat), plane.direction(outward))
+    lines, legs, arc, label, outward = _crossing(a, b, c, d) or _perpendiculars(a, b, c, d)
+    # All points are raised in one go: this runs in every move of the mouse.
+    points = plane.raise_up([end for line in (*lines, *legs) for end in line] + [label, *arc])
+    count = 2 * len(legs)
+    return AngleConstruction(
+        lines=points[:4].reshape(2, 2, 3),
+        legs=points[4 : 4 + count].reshape(-1, 2, 3),
+        label=points[4 + count],
+        arc=points[5 + count :],
+        outward=plane.direction(outward),
+    )
 
 
 class _Plane:
@@ -67,10 +76,8 @@ class _Plane:
         xy = ((points - self._origin) @ self._axes.T).tolist()
         return [[complex(*end) for end in line] for line in xy]
 
-    def raise_up(self, points) -> np.ndarray:
-        flat = np.array(points, dtype=np.complex128)
-        xy = flat.reshape(-1).view(np.float64).reshape(*flat.shape, 2)
-        return xy @ self._axes + self._origin
+    def raise_up(self, points: list[complex]) -> np.ndarray:
+        return np.array(points).view(np.float64).reshape(-1, 2) @ self._axes + self._origin
 
     def direction(self, flat: complex) -> np.ndarray:
         return flat.real * self._axes[0] + flat.imag * self._axes[1]

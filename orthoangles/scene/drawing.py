@@ -112,7 +112,8 @@ class Levels:
         # Groups of unequal size are padded by their own first landmark: that changes neither minimum nor maximum.
         self._rows = np.array([rows + rows[:1] * (widest - len(rows)) for rows in members.values()])
         self.node = TextNode(parameter_node, "levels", "Levels", look.LEVELS, scale=2.4)
-        self._drawn = np.empty(0)
+        self._bone = {row: bone for bone, rows in enumerate(self._rows.tolist()) for row in rows}
+        self._drawn: np.ndarray | None = None
         self._all_placed = False
 
     def update(self, points: np.ndarray, wanted: bool, left: np.ndarray) -> None:
@@ -123,15 +124,14 @@ class Levels:
 
     def _draw(self, points: np.ndarray, left: np.ndarray) -> bool:
         """Bring the node up to the landmarks; False where no bone has all of its own."""
-        corners = points[self._rows]
-        if self.node.node is not None and len(self._drawn):
-            moved = np.flatnonzero((corners != self._drawn).any(axis=(1, 2)))
-            if len(moved) == 1 and self._all_placed and not np.isnan(corners[moved[0]]).any():
-                self._drawn = corners
-                self.node.move(int(moved[0]), self._anchors(corners[moved], left)[0])
+        before, self._drawn = self._drawn, points
+        if before is not None and self.node.node is not None and self._all_placed:
+            bones = {self._bone[i] for i in np.flatnonzero((points != before).any(axis=1)).tolist()}
+            if len(bones) <= 1 and not np.isnan(points).any():
+                for bone in bones:
+                    self.node.move(bone, self._anchors(points[self._rows[bone]][None], left)[0])
                 return True
-        self._drawn = corners
-        anchors = self._anchors(corners, left)
+        anchors = self._anchors(points[self._rows], left)
         placed = ~np.isnan(anchors[:, 0])
         self._all_placed = bool(placed.all())
         if placed.any():

@@ -1,5 +1,8 @@
 """Scenes to .mrb bundles and back; a bundle is whole or not there, even where saving is interrupted."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import slicer
@@ -38,7 +41,9 @@ def load_scene(path: str | Path, host: SceneHost | None = None) -> SceneHost:
         raise SceneError(f"{path.name}: there is no such file; check the path.")
     host = host or start_host()
     messages = slicer.vtkMRMLMessageCollection()
-    if not host.scene.ReadFromMRB(str(path), True, messages):
+    with _same_working_folder():
+        readable = host.scene.ReadFromMRB(str(path.resolve()), True, messages)
+    if not readable:
         raise SceneError(f"{path.name}: is not a readable scene bundle; save it again. {_text(messages)}".strip())
     return host
 
@@ -47,12 +52,24 @@ def _write(scene, temporary: Path, name: str) -> None:
     url, root = scene.GetURL(), scene.GetRootDirectory()
     messages = slicer.vtkMRMLMessageCollection()
     try:
-        if not scene.WriteToMRB(str(temporary), None, messages):
+        with _same_working_folder():
+            written = scene.WriteToMRB(str(temporary.resolve()), None, messages)
+        if not written:
             raise SceneError(f"{name}: the scene could not be written. {_text(messages)}".strip())
     finally:
         # A scene remembers where it was saved last: that is not the temporary file.
         scene.SetURL(url)
         scene.SetRootDirectory(root)
+
+
+@contextmanager
+def _same_working_folder() -> Iterator[None]:
+    """VTK's archive code goes into a temporary folder, and stays there, deleted, where an archive is broken."""
+    folder = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
 
 
 def _bundle_path(path: str | Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orthoangles.framing import GreyRange, Letterbox, from_plane, plane_image
+from orthoangles.networks.framing import GreyRange, Letterbox, from_plane, plane_image
 
 
 @dataclass(frozen=True, eq=False)
