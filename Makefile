@@ -22,12 +22,12 @@ $(STAMP): requirements-lock.txt pyproject.toml tools/setup.sh
 	@touch $@
 
 measure: $(STAMP)
-	@echo "Measuring $(IMAGE) by protocol $(PROTOCOL): about 20 s on two cores"
+	@echo "Measuring $(IMAGE) by protocol $(PROTOCOL): about 10 s on two cores"
 	@$(PYTHON) -m orthoangles measure "$(IMAGE)" --protocol "$(PROTOCOL)" --output "$(OUTPUT)" $(OPTIONS)
 	@echo "Look at $(OUTPUT): *.overlay.png shows the lines, *.measurements.csv the values"
 
 test: $(STAMP)
-	@echo "Running ruff and all tests (unit, scene, gui, endtoend): about 5 minutes on two cores"
+	@echo "Running ruff and all tests (unit, scene, gui, endtoend): about 4 minutes on two cores"
 	@$(PYTHON) -m ruff check . ; style=$$?; $(PYTHON) -m pytest && exit $$style
 
 lint: $(STAMP)

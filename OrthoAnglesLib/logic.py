@@ -133,14 +133,12 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
 
     def removeCase(self, volumeNode, protocolId: str) -> None:
         """Take an image and its measurement out of the scene."""
+        from orthoangles.scene.drawn_nodes import remove_with_display
+
         session = self.session(volumeNode, protocolId)
-        inUse = _displayNodesInUse(slicer.mrmlScene)
         if session is not None:
             session.remove()
-        slicer.mrmlScene.RemoveNode(volumeNode)
-        # MRML keeps the display nodes of deleted nodes; over a worklist of hundreds they would add up.
-        for node in inUse - _displayNodesInUse(slicer.mrmlScene):
-            slicer.mrmlScene.RemoveNode(node)
+        remove_with_display(volumeNode)
 
     # Export
 
@@ -166,9 +164,3 @@ def _hasLandmarks(sessionNode) -> bool:
         return landmarks_of(sessionNode) is not None
     except SceneError:
         return False
-
-
-def _displayNodesInUse(scene) -> set:
-    count = scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")
-    nodes = (scene.GetNthNodeByClass(k, "vtkMRMLDisplayNode") for k in range(count))
-    return {node for node in nodes if node.GetDisplayableNode() is not None}

@@ -88,8 +88,11 @@ def aasce_both_unchecked(corners: np.ndarray, height: float | None) -> tuple[Aas
     mixed, clearly_mixed = _sides_of_chord(midpoints.reshape(-1, 2))
     superior, inferior = midpoints[:, :, 1].T.tolist()
     matlab = _aasce(angles, mixed, inferior, height)
-    clipped = angles if matlab.maximum.degrees <= 90.0 else np.minimum(angles, 90.0)
-    return matlab, _aasce(clipped, clearly_mixed, superior, height)
+    if matlab.maximum.degrees > 90.0:
+        angles = np.minimum(angles, 90.0)
+    elif not mixed:  # nor clearly so: the two agree
+        return matlab, matlab
+    return matlab, _aasce(angles, clearly_mixed, superior, height)
 
 
 def _aasce(angles: np.ndarray, s_shaped: bool, heights: list[float], height: float | None) -> AasceAngles:
@@ -134,6 +137,9 @@ def _sides_of_chord(midpoints: np.ndarray) -> tuple[bool, bool]:
         return True, True
     progress = (midpoints[:-2] - midpoints[-1]) / (midpoints[0] - midpoints[-1])
     side = progress[:, 1] - progress[:, 0]
+    each = side.tolist()
+    if not min(each) < 0 < max(each):
+        return False, False
     # The original sums |l_i l_j| - l_i l_j over all pairs: zero where no two lie on opposite sides.
     excess = float(np.abs(side).sum()) ** 2 - float(side.sum()) ** 2
-    return bool(side.min() < 0 < side.max()), excess >= _PORT_TOLERANCE
+    return True, excess >= _PORT_TOLERANCE

@@ -57,7 +57,7 @@ def cobb_clinical(corners: np.ndarray, minimum: float = 10.0, *, present: np.nda
     corners = np.asarray(corners, dtype=np.float64)
     if corners.ndim != 3 or corners.shape[1:] != (4, 2):
         raise ValueError(f"corners have shape {corners.shape}, expected (vertebrae, 4, 2)")
-    if present is None and math.isfinite(corners.sum()):
+    if present is None and math.isfinite(np.vdot(corners, corners)):
         rows = list(range(len(corners)))
     else:
         rows = np.flatnonzero(np.isfinite(corners).all(axis=(1, 2)) if present is None else present).tolist()
@@ -83,7 +83,8 @@ def endplate_tilts(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     along = corners[:, 1::2] - corners[:, 0::2]
     tilts = np.degrees(np.arctan2(along[..., 1], along[..., 0])).reshape(-1)
-    if tilts.max() - tilts.min() > 180.0:  # otherwise no step can be a jump
+    each = tilts.tolist()
+    if max(each) - min(each) > 180.0:  # otherwise no step can be a jump
         tilts[1:] -= 360.0 * np.cumsum(np.round(np.diff(tilts) / 360.0))
     return tilts[0::2], tilts[1::2]
 
@@ -114,8 +115,10 @@ def _far_apart(n: int) -> np.ndarray:
 def _largest(pairs: np.ndarray, first: int, last: int, convex: int) -> _Pair:
     """Largest angle among vertebrae first..last, of one convexity or (0) of either."""
     window = pairs[first : last + 1, first : last + 1]
-    window = np.abs(window) if convex == 0 else convex * window
-    upper, lower = divmod(int(window.argmax()), last - first + 1)
+    if convex == 0:
+        window = np.abs(window)
+    index = window.argmin() if convex < 0 else window.argmax()
+    upper, lower = divmod(int(index), last - first + 1)
     signed = float(pairs[first + upper, first + lower])
     return _Pair(abs(signed), 1 if signed >= 0 else -1, first + upper, first + lower)
 
@@ -189,10 +192,11 @@ def _sure_turns(tilts: list[float], turns: list[int], minimum: float) -> list[in
 
 def _swing_without_one(tilts: list[float], a: int, b: int) -> float:
     """Swing of the tilt from vertebra a to b when the worse of the two to lose is replaced by a neighbour."""
-    sign = 1.0 if tilts[b] > tilts[a] else -1.0
-    around_a = [sign * tilts[k] for k in (a - 1, a + 1) if 0 <= k < len(tilts)]
-    around_b = [sign * tilts[k] for k in (b - 1, b + 1) if 0 <= k < len(tilts)]
-    return min(sign * tilts[b] - min(around_a), max(around_b) - sign * tilts[a])
+    around_a = tilts[a - 1 : a + 2 : 2] if a else tilts[1:2]
+    around_b = tilts[b - 1 : b + 2 : 2] if b else tilts[1:2]
+    if tilts[b] > tilts[a]:
+        return min(tilts[b] - min(around_a), max(around_b) - tilts[a])
+    return min(max(around_a) - tilts[b], tilts[a] - min(around_b))
 
 
 def _one_per_stretch(pairs: np.ndarray, tilts: list[float], turns: list[int], minimum: float) -> list[_Pair]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _DEGREES = 57.29577951308232
 _SUPERIOR, _INFERIOR, _MIDLINE = range(3)
+_ANGLES = {"max": "maximum", "upper": "upper", "lower": "lower"}
 
 
 def measure_aasce(case: "Case", definition: MeasurementDefinition) -> Measurement:
@@ -25,7 +26,7 @@ def measure_aasce(case: "Case", definition: MeasurementDefinition) -> Measuremen
     if not column.complete:
         return _without_value(definition, f"{column.absent_text()}; the AASCE rule needs every vertebra")
     angles = _aasce_angles(column, definition.rule)
-    chosen = {"max": angles.maximum, "upper": angles.upper, "lower": angles.lower}[definition.angle]
+    chosen = getattr(angles, _ANGLES[definition.angle])
     if chosen is None:
         return _without_value(
             definition,
@@ -92,9 +93,10 @@ def _without_value(
 
 
 def _aasce_angles(column: "ColumnCase", rule: str) -> AasceAngles:
-    if rule not in column.memo:
-        column.memo[AASCE], column.memo[AASCE_PYTHON] = aasce_both_unchecked(column.corners, column.height)
-    return column.memo[rule]
+    memo = column.memo
+    if rule not in memo:
+        memo[AASCE], memo[AASCE_PYTHON] = aasce_both_unchecked(column.corners, column.height)
+    return memo[rule]
 
 
 def _clinical_cobb(column: "ColumnCase") -> ClinicalCobb:

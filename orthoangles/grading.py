@@ -14,12 +14,15 @@ def grade(scales: tuple[GradeScale, ...], value: float, age: float | None) -> st
     """Name of the grade of a value; None without a scale for the age (years), or outside all bands."""
     for scale in scales:
         if scale.ages.everyone or (age is not None and scale.ages.includes(age)):
-            return next((band.name for band in scale.bands if _inside(band, value)), None)
+            for band in scale.bands:
+                if _inside(band, value):
+                    return band.name
+            return None
     return None
 
 
 def _inside(band: Band, value: float) -> bool:
-    return all(_COMPARE[comparison](value, limit) for comparison, limit in band.limits)
+    return False not in [_COMPARE[comparison](value, limit) for comparison, limit in band.limits]
 
 
 def find(definition: FindingDefinition, values: Mapping[str, float | None], age: float | None) -> Finding:

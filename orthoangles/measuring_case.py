@@ -95,11 +95,15 @@ class ColumnCase:
         self.plan = plan
         self.definition = plan.definition
         self.height = case.plane.height
-        self.corners_lps = case.points[plan.rows]
+        # What is needed of the case, and not the case itself: a circle of references waits for the garbage collector.
+        self._landmark_ids = case.protocol.landmark_ids
+        self._missing, self._variance = case.missing, case.variance
+        self.corners_lps = case.points.take(plan.rows, axis=0)
         """(n, 4, 3) LPS mm"""
         self.corners = self.corners_lps @ case.plane.matrix + case.plane.offset
         """(n, 4, 2) mm in the image plane"""
-        self._case = case
+        self.memo: dict[Any, Any] = {}
+        """results of Cobb rules that several measurements share"""
 
     @cached_property
     def squared_lengths(self) -> np.ndarray:
@@ -115,7 +119,7 @@ class ColumnCase:
     @cached_property
     def complete(self) -> bool:
         """Whether every vertebra has an endplate and a midline of some length, as the AASCE rule needs."""
-        return bool(self.squared_lengths.min() > 0)
+        return self.all_sound or bool(self.squared_lengths.min() > 0)
 
     @cached_property
     def sound(self) -> np.ndarray:
@@ -125,14 +129,15 @@ class ColumnCase:
         """
         superior, inferior, midline = self.squared_lengths
         same_way = 4 * midline > superior + inferior
-        diagonals = self.corners[:, 3] - self.corners[:, 0], self.corners[:, 2] - self.corners[:, 1]
-        area = diagonals[0][:, 0] * diagonals[1][:, 1] - diagonals[0][:, 1] * diagonals[1][:, 0]
-        return same_way & (area > 0) & (superior > 0) & (inferior > 0)
+        down_x, down_y = (self.corners[:, 3] - self.corners[:, 0]).T
+        back_x, back_y = (self.corners[:, 2] - self.corners[:, 1]).T
+        area = down_x * back_y - down_y * back_x
+        return same_way & (area > 0) & (np.minimum(superior, inferior) > 0)
 
     @cached_property
     def all_sound(self) -> bool:
         """Whether every vertebra is sound."""
-        return bool(self.sound.all())
+        return all(self.sound.tolist())
 
     @cached_property
     def line_ends(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -148,23 +153,21 @@ class ColumnCase:
 
         To first order: a line of length L turns by (d_end - d_start) / L when its ends move by d across it.
         """
-        if self._case.variance is None:
+        if self._variance is None:
             return None
-        v = self._case.variance[self.plan.rows]
-        superior, inferior = v[:, 0] + v[:, 1], v[:, 2] + v[:, 3]
-        variances = np.array([superior, inferior, (superior + inferior) / 4])
+        v = self._variance.take(self.plan.rows)
+        variances = np.empty((3, len(v)))
+        np.add(v[:, 0], v[:, 1], out=variances[0])
+        np.add(v[:, 2], v[:, 3], out=variances[1])
+        np.add(variances[0], variances[1], out=variances[2])
+        variances[2] /= 4
         variances /= self.squared_lengths
         return variances.tolist()
 
-    @cached_property
-    def memo(self) -> dict[str, Any]:
-        """Results of Cobb rules that several measurements share."""
-        return {}
-
     def absent_text(self) -> str:
         """What keeps vertebrae from being measured at all, for a reason or a warning; empty where nothing does."""
-        missing = self._case.missing[self.plan.rows]
-        absent = [self._case.protocol.landmark_ids[i] for i in self.plan.rows[missing]]
+        missing = self._missing[self.plan.rows]
+        absent = [self._landmark_ids[i] for i in self.plan.rows[missing]]
         shrunk = ~missing.any(axis=1) & ~(self.squared_lengths > 0).all(axis=0)
         texts = [f"{_listed(absent)} not placed"] if absent else []
         texts += [f"corners of {self.definition.vertebra_ids[k]} coincide" for k in shrunk.nonzero()[0]]
@@ -207,9 +210,10 @@ class Case:
 
     def column(self, column_id: str) -> ColumnCase:
         """The column of that id."""
-        if column_id not in self._columns:
-            self._columns[column_id] = ColumnCase(self.plan.columns[column_id], self)
-        return self._columns[column_id]
+        column = self._columns.get(column_id)
+        if column is None:
+            column = self._columns[column_id] = ColumnCase(self.plan.columns[column_id], self)
+        return column
 
     def axis(self, axis_id: str) -> SolvedAxis | str:
         """The axis of that id, or the reason why there is none."""
@@ -222,7 +226,7 @@ def _checked_points(points: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]
     points = np.array(points, dtype=np.float64)  # a copy: lines of the result are views of it
     if points.shape != (n, 3):
         raise ValueError(f"points have shape {points.shape}, expected ({n}, 3)")
-    if math.isfinite(points.sum()):  # the usual case, told in one pass
+    if math.isfinite(np.vdot(points, points)):  # the usual case, told in one pass
         return points, np.zeros(n, dtype=bool)
     absent = np.isnan(points)
     missing = absent.any(axis=1)

@@ -62,7 +62,7 @@ install_packages() {
 }
 
 started=$(date +%s)
-say "this happens once: about 3 minutes and 0.7 GB of downloads on a good line"
+say "this happens once: about 3 minutes; .venv takes 2.7 GB"
 python=$(find_python || true)
 missing=$(missing_packages "$python" | xargs)
 if [ -n "$missing" ]; then

@@ -208,6 +208,16 @@ def test_remove_leaves_the_volume_alone(a_spine_session, a_scene):
     a_spine_session.remove()
 
 
+def test_remove_leaves_no_display_node_without_its_node(a_spine_session, a_scene):
+    a_spine_session.remove()
+    displays = [a_scene.GetNthNodeByClass(k, "vtkMRMLDisplayNode") for k in range(_display_count(a_scene))]
+    assert [each.GetID() for each in displays if each.GetDisplayableNode() is None] == []
+
+
+def _display_count(scene) -> int:
+    return scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")
+
+
 @pytest.mark.parametrize("end", ["close", "remove", "scene", "landmarks", "volume"])
 def test_nothing_is_left_observing(a_scene, end):
     volume = add_volume(a_scene, spine_image())

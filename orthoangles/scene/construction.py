@@ -62,12 +62,13 @@ class _Plane:
     """The plane of two lines; its points are complex numbers. Skew lines are seen along their common normal."""
 
     def __init__(self, lines: np.ndarray) -> None:
-        self._origin = lines.reshape(4, 3).sum(axis=0) / 4
-        first, second = (lines[:, 1] - lines[:, 0]).tolist()
+        (a, b), (c, d) = lines
+        self._origin = (a + b + c + d) / 4
+        first, second = (b - a).tolist(), (d - c).tolist()
         x = _scaled(first)
         y = _across(second, x)
         if math.hypot(*y) < 1e-6 * math.hypot(*second):  # parallel: the plane through both, or any for one line
-            y = _across((lines[1, 0] - lines[0, 0]).tolist(), x)
+            y = _across((c - a).tolist(), x)
         if math.hypot(*y) < 1e-9:
             y = _across([x[1], x[2], x[0]], x)
         self._axes = np.array([x, _scaled(y)])
@@ -100,7 +101,7 @@ def _turn(u: complex, v: complex) -> float:
 
 
 def _cross(u: complex, v: complex) -> float:
-    return u.real * v.imag - u.imag * v.real
+    return (u.conjugate() * v).imag
 
 
 def _meet(p: complex, u: complex, q: complex, v: complex) -> complex:
@@ -147,12 +148,12 @@ def _perpendiculars(a: complex, b: complex, c: complex, d: complex):
         a, b, c, d, u, v = b, a, d, c, -u, -v
     # Now both lines converge behind their second ends, b and d.
     normal = 1j if (((c + d) - (a + b)) * (1j * u).conjugate()).real > 0 else -1j
-    reach = _reach(a, b, c, d, normal) * size
+    outward, parallel = _unit(u + v), _turn(u, v) < _PARALLEL
+    middle = (a + b + c + d) / 4
+    reach = size * (_REACH[0] if parallel else _reach((b, u), (d, v), normal, size, middle, outward))
     first, second = b + reach * u, d + reach * v
     lines = ((a - _OVERHANG * size * u, first), (c - _OVERHANG * size * v, second))
-    normal = 1j if (((c + d) - (a + b)) * (1j * u).conjugate()).real > 0 else -1j
-    outward = _unit(u + v)
-    if _turn(u, v) < _PARALLEL:
+    if parallel:
         return lines, [(first, second)], [], (first + second) / 2 + _LABEL * size * outward, outward
     vertex = _meet(first, normal * u, second, normal * v)
     radius = min(_ARC * size, 0.7 * abs(second - vertex))
@@ -160,14 +161,20 @@ def _perpendiculars(a: complex, b: complex, c: complex, d: complex):
     return lines, legs, _arc(vertex, radius, normal * u, normal * v), vertex + _LABEL * size * outward, outward
 
 
-def _reach(a: complex, b: complex, c: complex, d: complex, normal: complex) -> float:
-    """Reach, as a share of the shorter line, with which the perpendiculars cross clear of the bones between."""
-    u, v = _unit(b - a), _unit(d - c)
+def _reach(
+    first: tuple[complex, complex],
+    second: tuple[complex, complex],
+    normal: complex,
+    size: float,
+    middle: complex,
+    outward: complex,
+) -> float:
+    """Reach, as a share of the shorter line, with which the perpendiculars cross clear of the bones between.
+
+    ``first`` and ``second`` are the lines' inner ends and unit directions.
+    """
+    (b, u), (d, v) = first, second
     low, high = _REACH
-    if _turn(u, v) < _PARALLEL:
-        return low
-    size = min(abs(b - a), abs(d - c))
-    outward, middle = _unit(u + v), (a + b + c + d) / 4
 
     def clearance(reach: float) -> float:
         vertex = _meet(b + reach * size * u, normal * u, d + reach * size * v, normal * v)
@@ -182,4 +189,5 @@ def _concave(a: complex, b: complex, c: complex, d: complex, u: complex, v: comp
     """Whether the lines converge on the side of their first ends."""
     if _turn(u, v) < _PARALLEL:
         return False
-    return abs(_meet(a, u, c, v) - (a + c) / 2) < abs(_meet(a, u, c, v) - (b + d) / 2)
+    crossing = _meet(a, u, c, v)
+    return abs(crossing - (a + c) / 2) < abs(crossing - (b + d) / 2)

@@ -1,5 +1,7 @@
 """Everything a session draws on the image: measured lines, arcs with numbers, the midline and the names of levels."""
 
+import math
+
 import numpy as np
 
 from orthoangles.protocols import MeasurementDefinition, Protocol
@@ -85,7 +87,7 @@ class Midline:
 
     def update(self, points: np.ndarray, wanted: bool) -> None:
         """Draw it through the (n, 3) LPS landmarks, or hide it."""
-        lines = [self._centres(points[rows]) for rows in self._columns] if wanted else []
+        lines = [self._centres(points.take(rows, axis=0)) for rows in self._columns] if wanted else []
         lines = [line for line in lines if len(line) > 1]
         if lines:
             self.node.write(*lines)
@@ -93,9 +95,10 @@ class Midline:
 
     @staticmethod
     def _centres(corners: np.ndarray) -> np.ndarray:
-        centres = corners.sum(axis=1) / corners.shape[1]
-        missing = np.isnan(centres[:, 0])
-        return centres[~missing] if missing.any() else centres
+        tl, tr, bl, br = corners.transpose(1, 0, 2)
+        centres = (tl + tr + bl + br) / 4
+        placed = [x == x for x in centres[:, 0].tolist()]  # NaN equals nothing
+        return centres if all(placed) else centres[placed]
 
 
 class Levels:
@@ -126,20 +129,27 @@ class Levels:
         """Bring the node up to the landmarks; False where no bone has all of its own."""
         before, self._drawn = self._drawn, points
         if before is not None and self.node.node is not None and self._all_placed:
-            bones = {self._bone[i] for i in np.flatnonzero((points != before).any(axis=1)).tolist()}
-            if len(bones) <= 1 and not np.isnan(points).any():
-                for bone in bones:
-                    self.node.move(bone, self._anchors(points[self._rows[bone]][None], left)[0])
+            bones = {self._bone[i // 3] for i in np.flatnonzero(points != before).tolist()}
+            if not bones:
                 return True
-        anchors = self._anchors(points[self._rows], left)
+            if len(bones) == 1:
+                bone = bones.pop()
+                anchor = self._anchor(points[self._rows[bone]], left)
+                if not math.isnan(anchor[0]):
+                    self.node.move(bone, anchor)
+                    return True
+        anchors = np.array([self._anchor(corners, left) for corners in points[self._rows]])
         placed = ~np.isnan(anchors[:, 0])
         self._all_placed = bool(placed.all())
         if placed.any():
             self.node.write(anchors[placed], self._names[placed].tolist(), to_the_left=True)
         return bool(placed.any())
 
-    def _anchors(self, corners: np.ndarray, left: np.ndarray) -> np.ndarray:
-        """Ends (n, 3) of the names of bones with the landmarks ``corners`` (n, k, 3); NaN where one is missing."""
-        across = corners @ left
-        width = across.max(axis=1) - across.min(axis=1)
-        return (corners.min(axis=1) + corners.max(axis=1)) / 2 + self._GAP * width[:, None] * left
+    def _anchor(self, corners: np.ndarray, left: np.ndarray) -> list[float]:
+        """End [x, y, z] of the name of a bone with the landmarks ``corners`` (k, 3); NaN where one is missing."""
+        across = (corners @ left).tolist()
+        if any(map(math.isnan, across)):
+            return [math.nan] * 3
+        gap = self._GAP * (max(across) - min(across))
+        axes = zip(corners.T.tolist(), left.tolist(), strict=True)
+        return [(min(places) + max(places)) / 2 + gap * to_the_left for places, to_the_left in axes]

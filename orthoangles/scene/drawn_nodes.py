@@ -1,17 +1,28 @@
 """Nodes that only show a result: locked, out of reach of the mouse, and re-created where a user deletes them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import vtk
 
-from orthoangles.scene.coordinates import PointBuffer, flip
+from orthoangles.scene.coordinates import PointBuffer
 from orthoangles.scene.folder import put_beside
 from orthoangles.scene.look import run_text, style_curve, style_text
 from orthoangles.scene.session_nodes import landmarks_of
 
 ROLE = "OrthoAngles.role"
+
+
+def remove_with_display(node) -> None:
+    """Delete a node and the display nodes that show nothing else: MRML keeps those."""
+    scene = node.GetScene()
+    count = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
+    displays = [node.GetNthDisplayNode(k) for k in range(count)]
+    scene.RemoveNode(node)
+    for display in displays:
+        if display is not None and display.GetScene() is not None and display.GetDisplayableNode() is None:
+            scene.RemoveNode(display)
 
 
 class DrawnNode:
@@ -67,7 +78,7 @@ class DrawnNode:
         """Delete the node."""
         node, self.node = self.node, None
         if node is not None and node.GetScene() is not None:
-            node.GetScene().RemoveNode(node)
+            remove_with_display(node)
 
     def _style(self) -> None:
         """Look of a new node."""
@@ -99,16 +110,17 @@ class TextNode(DrawnNode):
         node = self.get()
         with _without_recomputing(node):
             node.SetControlPointPositionsWorld(self._buffer.fill(anchors).vtk_points)
-        if texts != self._texts:
-            self._texts = list(texts)
-            for index, text in enumerate(texts):
-                node.SetNthControlPointLabel(index, text)
+            if texts != self._texts:
+                self._texts = list(texts)
+                for index, text in enumerate(texts):
+                    node.SetNthControlPointLabel(index, text)
         run_text(node, to_the_left)
 
-    def move(self, index: int, anchor: np.ndarray) -> None:
+    def move(self, index: int, anchor: Sequence[float]) -> None:
         """Move one of the texts written before to (3,) LPS."""
+        x, y, z = anchor
         with _without_recomputing(self.get()):
-            self.node.SetNthControlPointPositionWorld(index, *flip(anchor))
+            self.node.SetNthControlPointPositionWorld(index, -x, -y, z)
 
 
 @contextmanager

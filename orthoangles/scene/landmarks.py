@@ -3,10 +3,9 @@
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from orthoangles.protocols import Protocol
-from orthoangles.scene.coordinates import flip
+from orthoangles.scene.coordinates import PointBuffer, flip
 from orthoangles.scene.errors import SceneError
 from orthoangles.scene.look import style_landmarks
 
@@ -25,8 +24,7 @@ class LandmarkNode:
             )
         self.node = node
         self.count = len(labels)
-        self._buffer = vtk.vtkPoints()
-        self._buffer.SetDataTypeToDouble()
+        self._buffer = PointBuffer(self.count)
 
     @classmethod
     def create(cls, scene, protocol: Protocol, name: str) -> "LandmarkNode":
@@ -47,11 +45,12 @@ class LandmarkNode:
     def read(self) -> np.ndarray:
         """A fresh (n, 3) float64 array, LPS mm, NaN where a landmark is unset or still follows the mouse."""
         node = self.node
-        if node.GetNumberOfDefinedControlPoints() == 0:
+        defined = node.GetNumberOfDefinedControlPoints()
+        if defined == 0:
             return np.full((self.count, 3), np.nan)
-        node.GetControlPointPositionsWorld(self._buffer)
-        points = flip(vtk_to_numpy(self._buffer.GetData()))
-        if node.GetNumberOfDefinedControlPoints() < self.count:
+        node.GetControlPointPositionsWorld(self._buffer.vtk_points)
+        points = flip(self._buffer.ras)
+        if defined < self.count:
             status = node.GetNthControlPointPositionStatus
             points[[status(i) != _DEFINED for i in range(self.count)]] = np.nan
         return points

@@ -23,7 +23,8 @@ _SAME_MM = 1e-3
 
 def same_places(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(n,) bool: whether rows of two (n, 3) arrays are the same place, or both unset (NaN)."""
-    return ((np.abs(a - b) <= _SAME_MM) | (np.isnan(a) & np.isnan(b))).all(axis=1)
+    x, y, z = ((np.abs(a - b) <= _SAME_MM) | (np.isnan(a) & np.isnan(b))).T
+    return x & y & z  # faster than all(axis=1)
 
 
 def now() -> str:

@@ -13,6 +13,7 @@ from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import Protocol, load_protocol
 from orthoangles.results import MeasurementResult
 from orthoangles.scene import placing
+from orthoangles.scene.drawn_nodes import remove_with_display
 from orthoangles.scene.errors import SceneError
 from orthoangles.scene.folder import folder_of, make_folder, remove_if_empty
 from orthoangles.scene.landmarks import LandmarkNode
@@ -61,7 +62,7 @@ class MeasurementSession:
         self._picture = Picture(parameter_node, self.protocol)
         self._update_callbacks: list[Callable] = []
         self._close_callbacks: list[Callable] = []
-        self._marked = np.empty(0, dtype=bool)
+        self._marked = b""
         self._read_volume()
         self._points = self._landmarks.read()
         self._corrected = self._record.corrected(self._points)
@@ -137,7 +138,7 @@ class MeasurementSession:
         self._picture.remove()
         for node in (self.markups_node, self.parameter_node):
             if node.GetScene() is not None:
-                self.scene.RemoveNode(node)
+                remove_with_display(node)
         remove_if_empty(self.scene, folder)
 
     def _end(self) -> None:
@@ -389,8 +390,7 @@ class MeasurementSession:
         """Follow the landmark node: nothing happens where neither places nor record changed."""
         points = self._landmarks.read()
         record_changed = self._record.refresh()
-        moved = ~((points == self._points) | (np.isnan(points) & np.isnan(self._points))).all(axis=1)
-        if not (record_changed or moved.any()):
+        if not record_changed and points.tobytes() == self._points.tobytes():
             return
         self._points = points
         self._record.take_back(points)
@@ -399,8 +399,8 @@ class MeasurementSession:
     def _mark(self) -> None:
         """Colour landmarks that a reader has dealt with, where that changed."""
         seen = self._corrected | self._record.confirmed(self._points)
-        if not np.array_equal(seen, self._marked):
-            self._marked = seen
+        if seen.tobytes() != self._marked:
+            self._marked = seen.tobytes()
             self._landmarks.mark(seen)
 
     def _recompute(self) -> None:
