@@ -31,8 +31,9 @@ class FootAngleModule(ScriptedLoadableModule):
         self.parent.contributors = module_texts.CONTRIBUTORS
         self.parent.helpText = (
             _(
-                "Measures the alignment of the foot on AP and lateral radiographs and on weight-bearing CT. "
-                "Its protocols are still to come; the panel says which."
+                "Measures the alignment of the foot on AP and lateral radiographs and on weight-bearing CT: hallux "
+                "valgus, flat and high arch, hindfoot valgus, forefoot abduction. Either foot, toes to either "
+                "side: the landmarks tell. Where no network is available yet, place the landmarks by hand."
             )
             + module_texts.helpText()
         )
@@ -69,6 +70,6 @@ class FootAngleModuleTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        self.delayDisplay("Asking for a protocol that is still to come")
+        self.delayDisplay("Measuring landmarks placed by a script")
         checkModule(FootAngleModuleLogic(), "foot-ap-hallux")
         self.delayDisplay("Test passed")

@@ -16,10 +16,15 @@ class ImageSection:
         self._panel, self._ui = panel, panel.ui
         self._shown = None
         for offer in panel.offers():
-            text = offer.name if offer.available else _("{name} (not yet available)").format(name=offer.name)
-            self._ui.protocolComboBox.addItem(text, offer.id)
+            self._ui.protocolComboBox.addItem(self._offerText(offer), offer.id)
         self._ui.protocolComboBox.connect("currentIndexChanged(int)", self._protocolChosen)
         self._ui.loadImageButton.connect("clicked()", self._load)
+
+    @staticmethod
+    def _offerText(offer) -> str:
+        if not offer.available:
+            return _("{name} (not yet available)").format(name=offer.name)
+        return offer.name if offer.hasNetwork else _("{name} (by hand)").format(name=offer.name)
 
     def refresh(self) -> None:
         """Show what the parameters say."""

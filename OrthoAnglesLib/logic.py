@@ -84,11 +84,14 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         return self._taken(target, prediction) if target is not None else None
 
     def _prepared(self, volumeNode, protocolId: str):
-        dependencies.ensurePredicting()
+        dependencies.ensureMeasuring()
+        from orthoangles.predicting import require_network
         from orthoangles.protocols import load_protocol
         from orthoangles.scene.volumes import image_from_volume
 
         protocol = load_protocol(protocolId)
+        require_network(protocol)  # before PyTorch is asked for
+        dependencies.ensurePredicting()
         return image_from_volume(volumeNode, protocol), Target(volumeNode.GetID(), protocol)
 
     def _taken(self, target: Target, prediction):

@@ -112,9 +112,13 @@ class MeasurementSection:
 
 
 def gradeRank(definition, grade: str | None) -> float | None:
-    """0 for the best grade of the measurement's scale to 1 for the worst; None without a grade."""
+    """0 for the best grade of the measurement's scale to 1 for the worst; None without a grade.
+
+    The best is the band named normal, or else the first: a heel bone may be too steep as well as too flat.
+    """
     for scale in definition.grades:
         names = [band.name for band in scale.bands]
         if grade in names:
-            return names.index(grade) / max(len(names) - 1, 1)
+            best = names.index("normal") if "normal" in names else 0
+            return abs(names.index(grade) - best) / max(len(names) - 1 - best, best, 1)
     return None

@@ -18,6 +18,13 @@ class ProtocolOffer:
 
         return self.id in available_protocols()
 
+    @property
+    def hasNetwork(self) -> bool:
+        """Whether a network proposes its landmarks; without one they are placed by hand."""
+        from orthoangles.protocols import shipped_bundle
+
+        return self.available and bool(shipped_bundle(self.id))
+
 
 def missingOffersNotice(offers: tuple[ProtocolOffer, ...]) -> str:
     """What a panel says of protocols that are still to come; empty when all are there."""

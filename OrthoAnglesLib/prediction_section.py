@@ -29,7 +29,7 @@ class PredictionSection:
         """Enable what can be done now."""
         running = self._panel.logic.runner.running
         ready = self._panel.parameters.volume is not None and self._panel.protocolAvailable()
-        self._ui.runButton.enabled = ready and not running
+        self._ui.runButton.enabled = ready and self._panel.networkAvailable() and not running
         self._ui.cancelButton.enabled = running
         self._ui.byHandButton.enabled = ready and not running and self._panel.session is None
         self._ui.deviceComboBox.enabled = not running
@@ -38,11 +38,17 @@ class PredictionSection:
         self._ui.predictionLabel.text = self._message if running or self._message else self._summary()
 
     def _reason(self, ready: bool) -> str:
-        if ready:
-            return _("Let the network propose all landmarks of this image.")
         if not self._panel.protocolAvailable():
             return _("This protocol is not available yet.")
+        if not self._panel.networkAvailable():
+            return self._withoutNetwork()
+        if ready:
+            return _("Let the network propose all landmarks of this image.")
         return _("Choose or load a radiograph first.")
+
+    @staticmethod
+    def _withoutNetwork() -> str:
+        return _("No network is available for this protocol yet: place its landmarks by hand.")
 
     def _run(self) -> None:
         parameters = self._panel.parameters
@@ -97,7 +103,8 @@ class PredictionSection:
     def _summary(self) -> str:
         session = self._panel.session
         if session is None or session.prediction is None:
-            return ""
+            missing = self._panel.protocolAvailable() and not self._panel.networkAvailable()
+            return self._withoutNetwork() if missing else ""
         prediction = session.prediction
         lines = [
             _("Network {name} {version} on {device}.").format(

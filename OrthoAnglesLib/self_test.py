@@ -5,14 +5,10 @@ import slicer
 
 
 def checkModule(logic, protocolId: str) -> None:
-    """Measure landmarks placed by a script, or, where the protocol is still to come, get told so (AssertionError)."""
-    from orthoangles.protocols import available_protocols
-
+    """Measure landmarks placed by a script (AssertionError)."""
     volume = slicer.util.addVolumeFromArray(np.zeros((1, 1400, 600), dtype=np.uint8), name="Test")
-    if protocolId in available_protocols():
-        _checkSpine(logic.createSession(volume, protocolId))
-    else:
-        _checkRefused(logic, volume, protocolId)
+    session = logic.createSession(volume, protocolId)
+    {"spine-ap-cobb": _checkSpine, "foot-ap-hallux": _checkFoot}[protocolId](session)
     logic.close()
 
 
@@ -32,11 +28,22 @@ def _straightSpine() -> np.ndarray:
     return np.column_stack([columns, rows, np.zeros(68)])
 
 
-def _checkRefused(logic, volume, protocolId: str) -> None:
-    from orthoangles.errors import ProtocolError
+def _checkFoot(session) -> None:
+    angle = "hallux-valgus-angle"
+    assert session.result.by_id(angle).value is None
+    session.set_points(_straightFoot())
+    assert abs(session.result.by_id(angle).value) < 1e-6
+    middle = session.points[session.protocol.index("PP1-3")]
+    session.set_point("PP1-3", middle + np.array([9.0, 0.0, 0.0]))
+    assert abs(session.result.by_id(angle).value) < 1.0  # one stray handle bends nothing
+    for number in range(1, 6):
+        place = session.points[session.protocol.index(f"PP1-{number}")]
+        session.set_point(f"PP1-{number}", np.array([250.0 + 20.0 * number, place[1], 0.0]))
+    assert session.result.by_id(angle).value > 15.0
 
-    try:
-        logic.createSession(volume, protocolId)
-    except ProtocolError:
-        return
-    raise AssertionError(f"{protocolId} is said to be missing, yet it was measured")
+
+def _straightFoot() -> np.ndarray:
+    """Great toe, first and second metatarsal of a right foot, toes up, all upright."""
+    up = np.arange(5.0)
+    bones = ((250.0, 300.0, 60.0), (250.0, 900.0, 100.0), (350.0, 900.0, 120.0))
+    return np.concatenate([np.column_stack([np.full(5, x), y - step * up, 0 * up]) for x, y, step in bones])

@@ -151,6 +151,10 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Whether this version ships the chosen protocol."""
         return any(offer.available for offer in self.offers() if offer.id == self.parameters.protocolId)
 
+    def networkAvailable(self) -> bool:
+        """Whether this version ships a network for the chosen protocol."""
+        return any(offer.hasNetwork for offer in self.offers() if offer.id == self.parameters.protocolId)
+
     def _findSession(self) -> None:
         """The session of the chosen image and protocol, where the scene has one."""
         volume, protocolId = self.parameters.volume, self.parameters.protocolId

@@ -7,13 +7,16 @@ import numpy as np
 
 from orthoangles.geometry import angle_between, project, signed_angle, welsch_line_fit
 from orthoangles.grading import grade
-from orthoangles.protocols import Axis, MeasurementDefinition, Plane, Protocol
+from orthoangles.protocols import Axis, MeasurementDefinition, Protocol
 from orthoangles.results import AxisLine, Measurement
 
 if TYPE_CHECKING:
     from orthoangles.measuring_case import Case
 
 NORMAL_95 = 1.959963984540054
+
+_PARALLEL = 0.02
+"""Sine, about 1 degree: axes nearer to parallel than that do not tell which way round an image is."""
 
 
 class SolvedAxis(NamedTuple):
@@ -64,6 +67,12 @@ def solve_axis(case: "Case", axis: Axis) -> SolvedAxis | str:
     return _line(axis, start, end)
 
 
+def ends_of(case: "Case", axis: Axis) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (n,) over the landmarks that make the start and the end of an axis of kind ``line``."""
+    start, end = (np.mean([case.plan.points[name] for name in names], axis=0) for names in (axis.start, axis.end))
+    return start, end
+
+
 def _mean_ends(rows: np.ndarray, places: np.ndarray, k: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """(weights, place) of the mean of the first k points and of the others."""
     return (rows[:k].mean(axis=0), places[:k].mean(axis=0)), (rows[k:].mean(axis=0), places[k:].mean(axis=0))
@@ -101,12 +110,27 @@ def _fixed(case: "Case", axis: Axis) -> SolvedAxis | str:
     length = np.linalg.norm(vector)
     if length == 0:
         return f"{axis.name} has no direction in the image plane"
+    if axis.towards:
+        return _towards(case, axis, vector / length)
     placed = case.points[~case.missing]
     centre = placed.mean(axis=0) if len(placed) else np.zeros(3)
     reach = np.abs((placed - centre) @ vector).max(initial=length) / length
     direction = vector / length
     line = AxisLine(axis.id, axis.name, centre - reach * direction, centre + reach * direction)
     return SolvedAxis(line, direction, np.zeros(len(case.points)))
+
+
+def _towards(case: "Case", axis: Axis, direction: np.ndarray) -> SolvedAxis | str:
+    """The fixed direction or its opposite, whichever runs with the other axis; drawn from where that one starts."""
+    other = case.axis(axis.towards)
+    if isinstance(other, str):
+        return other
+    along = float(direction @ other.direction)
+    if abs(along) < 1e-9:
+        return f"{axis.name} stands perpendicular to {other.line.name}"
+    direction = direction if along > 0 else -direction
+    end = other.line.start + np.linalg.norm(other.line.end - other.line.start) * direction
+    return SolvedAxis(AxisLine(axis.id, axis.name, other.line.start, end), direction, np.zeros(len(case.points)))
 
 
 def _bisector(case: "Case", axis: Axis) -> SolvedAxis | str:
@@ -133,12 +157,15 @@ def measure_angle(case: "Case", definition: MeasurementDefinition) -> Measuremen
     if definition.signed and definition.mirrored and case.side is None:
         reasons.append("the side (left or right) is not known, and the sign depends on it")
     if reasons:
-        return _without_value(definition, "; ".join(reasons))
-    projected = _in_plane(case, definition, solved)
+        return without_value(definition, "; ".join(reasons))
+    projected = in_plane(case, definition, solved)
     if isinstance(projected, str):
-        return _without_value(definition, projected)
+        return without_value(definition, projected)
     u, v, normal = projected
-    cosine_angle, value = _value(case, definition, u, v, normal)
+    turn = _positive_turn(case, definition)
+    if isinstance(turn, str):
+        return without_value(definition, turn)
+    cosine_angle, value = _value(definition, turn, u, v, normal)
     variance = _variance(case, solved, u, v, cosine_angle)
     return Measurement(
         definition.id,
@@ -149,30 +176,69 @@ def measure_angle(case: "Case", definition: MeasurementDefinition) -> Measuremen
         definition.definition,
         definition.source,
         grade=grade(definition.grades, value, case.age),
-        interval=None if variance is None else _interval(value, variance, definition.signed),
-        axes=tuple(axis.line for axis in solved),
+        interval=None if variance is None else _interval(value, variance, definition.signed or definition.complement),
+        axes=_lines(definition, solved),
         details={"side": case.side} if definition.mirrored else {},
     )
 
 
-def _without_value(definition: MeasurementDefinition, reason: str) -> Measurement:
+def _lines(definition: MeasurementDefinition, solved: list[SolvedAxis]) -> tuple[AxisLine, ...]:
+    """The two lines; an angle with a plane lies between the second line and its foot in that plane."""
+    first, second = (axis.line for axis in solved)
+    if definition.complement:
+        foot = project(second.end - second.start, solved[0].direction)
+        if np.linalg.norm(foot) > 0:
+            first = AxisLine(first.id, f"perpendicular to {first.name}", second.start, second.start + foot)
+    return first, second
+
+
+def without_value(definition: MeasurementDefinition, reason: str) -> Measurement:
+    """A measurement that could not be made, and why."""
     d = definition
     return Measurement(d.id, d.name, None, d.unit, d.plane, d.definition, d.source, reason=reason)
 
 
 def _value(
-    case: "Case", definition: MeasurementDefinition, u: np.ndarray, v: np.ndarray, normal: np.ndarray | None
+    definition: MeasurementDefinition, turn: int, u: np.ndarray, v: np.ndarray, normal: np.ndarray | None
 ) -> tuple[float, float]:
     """The unfolded, unsigned angle, and the value as the definition wants it; degrees."""
     angle = float(angle_between(u, v))
     if definition.signed:
-        value = float(signed_angle(u, v, normal))
-        turned = (definition.positive == "counterclockwise") != (definition.mirrored and case.side == "left")
-        return angle, -value if turned else value
+        return angle, turn * float(signed_angle(u, v, normal))
+    if definition.complement:
+        return angle, 90.0 - angle
     return angle, min(angle, 180.0 - angle) if definition.folded else angle
 
 
-def _in_plane(
+def _positive_turn(case: "Case", definition: MeasurementDefinition) -> int | str:
+    """1 where a clockwise turn in the image (right-handed about a plane's normal) is positive, -1 where the other is.
+
+    With ``sense`` the landmarks tell; or why they do not.
+    """
+    if not (definition.signed and definition.sense):
+        turned = (definition.positive == "counterclockwise") != (definition.mirrored and case.side == "left")
+        return -1 if turned else 1
+    solved = [case.axis(axis_id) for axis_id in definition.sense]
+    reasons = list(dict.fromkeys(part for part in solved if isinstance(part, str)))
+    if reasons:
+        return f"{'; '.join(reasons)}, and the sign depends on it"
+    projected = in_plane(case, definition, solved)
+    if isinstance(projected, str):
+        return f"{projected}, and the sign depends on it"
+    sine = _sine(*projected)
+    if abs(sine) < _PARALLEL:
+        first, second = (axis.line.name for axis in solved)
+        return f"{first} and {second} are parallel, and the sign depends on how they turn"
+    return 1 if sine > 0 else -1
+
+
+def _sine(u: np.ndarray, v: np.ndarray, normal: np.ndarray | None) -> float:
+    """Of the turn from ``u`` to ``v``, clockwise in the image or right-handed about the normal."""
+    across = u[0] * v[1] - u[1] * v[0] if normal is None else np.cross(u, v) @ normal
+    return float(across / (np.linalg.norm(u) * np.linalg.norm(v)))
+
+
+def in_plane(
     case: "Case", definition: MeasurementDefinition, axes: list[SolvedAxis]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | str:
     """Directions as projected (not of unit length any more) and the plane's normal; or why there are none."""
@@ -181,8 +247,7 @@ def _in_plane(
     if definition.plane == "image":
         u, v = u @ case.plane.matrix, v @ case.plane.matrix
     elif definition.plane is not None:
-        plane = next(plane for plane in case.protocol.planes if plane.id == definition.plane)
-        normal = _normal(case, plane)
+        normal = case.normal(definition.plane)
         if isinstance(normal, str):
             return normal
         u, v = project(u, normal), project(v, normal)
@@ -192,8 +257,9 @@ def _in_plane(
     return u, v, normal
 
 
-def _normal(case: "Case", plane: Plane) -> np.ndarray | str:
-    """Unit normal (3,) of a plane of projection, or why there is none."""
+def plane_normal(case: "Case", plane_id: str) -> np.ndarray | str:
+    """Unit normal (3,) LPS of a plane of projection, or why there is none."""
+    plane = next(plane for plane in case.protocol.planes if plane.id == plane_id)
     vector = np.asarray(plane.vector, dtype=np.float64)
     if plane.axis:
         axis = case.axis(plane.axis)

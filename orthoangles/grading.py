@@ -4,7 +4,7 @@ import operator
 from collections.abc import Mapping
 from functools import cache
 
-from orthoangles.protocols import Band, Condition, Criterion, FindingDefinition, GradeScale
+from orthoangles.protocols import Band, Condition, Conditions, Criterion, FindingDefinition, GradeScale
 from orthoangles.results import Finding
 
 _COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
@@ -40,15 +40,24 @@ def find(definition: FindingDefinition, values: Mapping[str, float | None], age:
 @cache
 def rule_text(criterion: Criterion) -> str:
     """The criterion in words, for example ``cobb-clinical-major >= 10``."""
-    joined = " or " if criterion.joined == "any" else " and "
-    text = joined.join(f"{c.measurement} {c.comparison} {c.value:g}" for c in criterion.conditions)
+    text = _joined_text(criterion)
     return text if criterion.ages.everyone else f"{criterion.ages}: {text}"
 
 
-def _holds(criterion: Criterion, values: Mapping[str, float | None]) -> bool | None:
+def _joined_text(joined: Criterion | Conditions) -> str:
+    parts = [
+        f"({_joined_text(c)})" if isinstance(c, Conditions) else f"{c.measurement} {c.comparison} {c.value:g}"
+        for c in joined.conditions
+    ]
+    return (" or " if joined.joined == "any" else " and ").join(parts)
+
+
+def _holds(joined: Criterion | Conditions, values: Mapping[str, float | None]) -> bool | None:
     """Three-valued: a value that is not known leaves the outcome open, unless the others decide."""
-    decided = criterion.joined == "any"
-    outcomes = [_met(condition, values[condition.measurement]) for condition in criterion.conditions]
+    decided = joined.joined == "any"
+    outcomes = [
+        _holds(c, values) if isinstance(c, Conditions) else _met(c, values[c.measurement]) for c in joined.conditions
+    ]
     if decided in outcomes:
         return decided
     return None if None in outcomes else not decided

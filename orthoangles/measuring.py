@@ -17,8 +17,9 @@ from orthoangles.axis_angles import measure_angle
 from orthoangles.cobb_rules import measure_aasce, measure_clinical
 from orthoangles.grading import find
 from orthoangles.measuring_case import Case, plan_of
+from orthoangles.offsets import measure_offset
 from orthoangles.plausibility import column_warnings
-from orthoangles.protocol_checks import AASCE, AASCE_PYTHON, ANGLE, CLINICAL
+from orthoangles.protocol_checks import AASCE, AASCE_PYTHON, ANGLE, CLINICAL, OFFSET
 from orthoangles.protocols import Protocol
 from orthoangles.results import AxisLine, Finding, Measurement, MeasurementResult
 
@@ -26,6 +27,7 @@ __all__ = ["AxisLine", "Finding", "Measurement", "MeasurementResult", "axis_line
 
 _RULES = {
     ANGLE: measure_angle,
+    OFFSET: measure_offset,
     AASCE: measure_aasce,
     AASCE_PYTHON: measure_aasce,
     CLINICAL: measure_clinical,

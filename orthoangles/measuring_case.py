@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from orthoangles.axis_angles import SolvedAxis, point_rows, solve_axis
+from orthoangles.axis_angles import SolvedAxis, plane_normal, point_rows, solve_axis
 from orthoangles.protocols import Column, Protocol
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right", "b": None, "both": None, "u": None}
@@ -207,6 +207,7 @@ class Case:
         self.foreground = foreground or {}
         self._columns: dict[str, ColumnCase] = {}
         self._axes: dict[str, SolvedAxis | str] = {}
+        self._normals: dict[str, np.ndarray | str] = {}
 
     def column(self, column_id: str) -> ColumnCase:
         """The column of that id."""
@@ -220,6 +221,12 @@ class Case:
         if axis_id not in self._axes:
             self._axes[axis_id] = solve_axis(self, self.protocol.axis_by_id[axis_id])
         return self._axes[axis_id]
+
+    def normal(self, plane_id: str) -> np.ndarray | str:
+        """Unit normal (3,) LPS of the plane of that id, or the reason why there is none."""
+        if plane_id not in self._normals:
+            self._normals[plane_id] = plane_normal(self, plane_id)
+        return self._normals[plane_id]
 
 
 def _checked_points(points: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

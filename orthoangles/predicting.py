@@ -30,10 +30,15 @@ def available_devices() -> list[str]:
     return [*devices, "cpu"]
 
 
-def backend_for(protocol: Protocol, device: str = "auto") -> "Backend":
-    """The backend of a protocol's own bundle; :class:`PredictionError` where the protocol has none."""
+def require_network(protocol: Protocol) -> None:
+    """:class:`PredictionError` where a protocol has no model bundle."""
     if not protocol.bundle:
         raise PredictionError(f"protocol '{protocol.id}' has no network yet; place its landmarks by hand")
+
+
+def backend_for(protocol: Protocol, device: str = "auto") -> "Backend":
+    """The backend of a protocol's own bundle; :class:`PredictionError` where the protocol has none."""
+    require_network(protocol)
     return Backend(protocol.bundle, device)
 
 

@@ -17,11 +17,14 @@ ANGLE = "angle"
 AASCE = "cobb-aasce"
 AASCE_PYTHON = "cobb-aasce-python"
 CLINICAL = "cobb-clinical"
-RULES = (ANGLE, AASCE, AASCE_PYTHON, CLINICAL)
+OFFSET = "offset"
+RULES = (ANGLE, OFFSET, AASCE, AASCE_PYTHON, CLINICAL)
+UNITS = dict.fromkeys(RULES, "deg") | {OFFSET: "%"}
 
 _SHOWN = 8
 _NEEDED = {
     ANGLE: ("axes",),
+    OFFSET: ("axes", "point"),
     AASCE: ("column", "angle"),
     AASCE_PYTHON: ("column", "angle"),
     CLINICAL: ("column",),
@@ -140,7 +143,7 @@ def _unknown_references(tables: Mapping[str, Any]) -> Iterator[str]:
         yield from _missing(
             place, "landmark", [*axis.get("start", []), *axis.get("end", []), *axis.get("points", [])], points
         )
-        yield from _missing(place, "axis", axis.get("axes", []), ids["axes"])
+        yield from _missing(place, "axis", _made_from(axis), ids["axes"])
     for place, plane in _entries(tables, "planes"):
         if "vector" not in plane and "axis" not in plane:
             yield f"{place}: give its normal by 'vector' or 'axis'"
@@ -154,8 +157,21 @@ def _unknown_references(tables: Mapping[str, Any]) -> Iterator[str]:
             )
     for place, finding in _entries(tables, "findings"):
         for criterion in finding["criteria"]:
-            names = [c["measurement"] for c in criterion.get("any", criterion.get("all", []))]
-            yield from _missing(place, "measurement", names, ids["measurements"])
+            yield from _missing(place, "measurement", _measured(criterion), ids["measurements"])
+
+
+def _made_from(entry: Mapping[str, Any]) -> list[str]:
+    """Axes that an axis, or points that a derived point, is made from."""
+    return [*entry.get("axes", []), *([entry["towards"]] if "towards" in entry else []), *entry.get("mean_of", [])]
+
+
+def _measured(joined: Mapping[str, Any]) -> Iterator[str]:
+    """Measurements that conditions, joined and perhaps joined again, compare."""
+    for condition in joined.get("any", joined.get("all", [])):
+        if "measurement" in condition:
+            yield condition["measurement"]
+        else:
+            yield from _measured(condition)
 
 
 def _missing(place: str, kind: str, wanted: Iterable[str], known: Iterable[str]) -> Iterator[str]:
@@ -171,8 +187,8 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 def _cycles(tables: Mapping[str, Any]) -> Iterator[str]:
     """Derived points made from each other, or axes made from each other."""
-    for name, key in (("points", "mean_of"), ("axes", "axes")):
-        links = {entry["id"]: entry.get(key, []) for entry in tables[name]}
+    for name in ("points", "axes"):
+        links = {entry["id"]: _made_from(entry) for entry in tables[name]}
         places = {entry["id"]: place for place, entry in _entries(tables, name)}
         reported: set[str] = set()
         for start in links:
@@ -228,6 +244,8 @@ def _measurement_faults(tables: Mapping[str, Any], dimension: int) -> Iterator[s
     axes = [axis["id"] for axis in tables["axes"]]
     planes = ["image"] if dimension == 2 else [plane["id"] for plane in tables["planes"]]
     columns = {column["id"]: [region["id"] for region in column["regions"]] for column in tables["columns"]}
+    points = [entry["id"] for name in ("landmarks", "points") for entry in tables[name]]
+    lines = [axis["id"] for axis in tables["axes"] if axis["kind"] == "line"]
     for place, entry in _entries(tables, "measurements"):
         if entry["rule"] not in RULES:
             yield f"{place}: rule '{entry['rule']}' is not known; rules are {', '.join(RULES)}"
@@ -235,13 +253,32 @@ def _measurement_faults(tables: Mapping[str, Any], dimension: int) -> Iterator[s
         for key in _NEEDED[entry["rule"]]:
             if key not in entry:
                 yield f"{place}: rule '{entry['rule']}' needs '{key}'"
-        yield from _missing(place, "axis", entry.get("axes", []), axes)
+        yield from _missing(place, "axis", [*entry.get("axes", []), *entry.get("sense", [])], axes)
+        yield from _missing(place, "landmark", [entry["point"]] if "point" in entry else [], points)
+        if entry["rule"] == OFFSET:
+            yield from _missing(place, "axis of kind 'line'", entry.get("axes", [])[:1], lines)
+        if entry["unit"] != UNITS[entry["rule"]]:
+            yield f"{place}: rule '{entry['rule']}' gives '{UNITS[entry['rule']]}', not '{entry['unit']}'"
         yield from _missing(place, "plane", [entry["plane"]] if entry["plane"] is not None else [], planes)
         yield from _missing(place, "column", [entry["column"]] if "column" in entry else [], columns)
         yield from _missing(place, "region", entry.get("regions", []), columns.get(entry.get("column"), []))
         if entry["plane"] is None and dimension == 2:
             yield f"{place}: on a radiograph the plane is 'image'"
+        elif entry["rule"] == OFFSET and entry["plane"] is None:
+            yield f"{place}: an offset in space has no side; name a plane"
         elif entry.get("signed") and entry["plane"] is None:
             yield f"{place}: an angle in space has no sign; name a plane"
-        if entry.get("signed") and entry.get("folded"):
-            yield f"{place}: a folded angle has no sign; leave out 'signed' or 'folded'"
+        yield from _sign_faults(place, entry)
+
+
+def _sign_faults(place: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    if entry.get("signed") and entry.get("folded"):
+        yield f"{place}: a folded angle has no sign; leave out 'signed' or 'folded'"
+    if "sense" in entry and not entry.get("signed"):
+        yield f"{place}: 'sense' says which turn is positive, so the angle must be 'signed'"
+    for key in ("positive", "mirrored"):
+        if "sense" in entry and key in entry:
+            yield f"{place}: landmarks tell the sign by 'sense'; leave out '{key}'"
+    for key in ("signed", "folded"):
+        if entry.get("complement") and entry.get(key):
+            yield f"{place}: an angle with a plane ('complement') has its own sign; leave out '{key}'"

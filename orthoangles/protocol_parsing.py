@@ -10,6 +10,7 @@ from orthoangles.protocols import (
     Code,
     Column,
     Condition,
+    Conditions,
     Criterion,
     DerivedPoint,
     FindingDefinition,
@@ -85,6 +86,16 @@ def _finding(entry: Mapping[str, Any]) -> FindingDefinition:
 
 
 def _criterion(entry: Mapping[str, Any]) -> Criterion:
+    joined = _joined(entry)
+    return Criterion(joined.conditions, entry["source"], joined.joined, _ages(entry), entry.get("inferred", False))
+
+
+def _joined(entry: Mapping[str, Any]) -> Conditions:
     joined = "any" if "any" in entry else "all"
-    conditions = tuple(Condition(c["measurement"], c["is"], c["value"]) for c in entry[joined])
-    return Criterion(conditions, entry["source"], joined, _ages(entry), entry.get("inferred", False))
+    return Conditions(tuple(_condition(each) for each in entry[joined]), joined)
+
+
+def _condition(entry: Mapping[str, Any]) -> Condition | Conditions:
+    if "measurement" not in entry:
+        return _joined(entry)
+    return Condition(entry["measurement"], entry["is"], entry["value"])

@@ -76,7 +76,7 @@ class Axis:
 
     ``line``: from the mean of ``start`` to the mean of ``end``. ``fit``: Welsch fit over the handles
     ``points``, run from the first to the last, ``scale`` mm being the noise of one point. ``direction``: the
-    fixed ``vector``.
+    fixed ``vector``, or its opposite where that runs with the axis ``towards``.
     ``bisector``: halves the two ``axes``.
     """
 
@@ -90,6 +90,7 @@ class Axis:
     points: tuple[str, ...] = ()
     scale: float = 1.0
     vector: tuple[float, ...] = ()
+    towards: str = ""
     axes: tuple[str, ...] = ()
 
 
@@ -224,10 +225,18 @@ class GradeScale:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """Conditions joined by ``any`` or ``all``, as one of the conditions of a criterion."""
+
+    conditions: tuple["Condition | Conditions", ...]
+    joined: str
+
+
+@dataclass(frozen=True)
 class Criterion:
     """Conditions of a finding for an age range, joined by ``any`` or ``all``."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition | Conditions, ...]
     source: str
     joined: str = "any"
     ages: Ages = Ages()
@@ -260,11 +269,14 @@ class MeasurementDefinition:
     inferred: bool = False
     axes: tuple[str, ...] = ()
     signed: bool = False
+    sense: tuple[str, ...] = ()
     positive: str = "clockwise"
     mirrored: bool = False
     folded: bool = False
+    complement: bool = False
     abbreviation: str = ""
     drawn: bool = True
+    point: str = ""
     column: str = ""
     angle: str = ""
     regions: tuple[str, ...] = ()
@@ -329,6 +341,17 @@ class Protocol:
 def available_protocols() -> tuple[str, ...]:
     """Ids of the protocols that ship, in alphabetical order."""
     return tuple(sorted(file.stem for file in protocols_dir().glob("*.json") if file.name != SCHEMA_NAME))
+
+
+@cache
+def shipped_bundle(protocol_id: str) -> str:
+    """Name of the model bundle of a protocol that ships, empty where there is none yet; KeyError for an unknown id.
+
+    The file is only read and not checked: a panel asks this before the packages that check it are installed.
+    """
+    if protocol_id not in available_protocols():
+        raise KeyError(protocol_id)
+    return json.loads((protocols_dir() / f"{protocol_id}.json").read_text(encoding="utf-8")).get("bundle", "")
 
 
 def load_protocol(id_or_path: str | Path) -> Protocol:

@@ -61,6 +61,25 @@ def test_lines_that_cross_nearby_carry_the_arc_at_their_crossing():
     assert sweep(drawing.arc) == pytest.approx(20.0, abs=0.01)
 
 
+@pytest.mark.parametrize("ahead", [1, -1])
+def test_axes_of_long_bones_are_extended_to_where_they_cross(ahead):
+    """Two metatarsals that would meet behind their bases, or ahead of their heads."""
+    lines = np.stack([line([0.0, 0.0, 0.0], 90.0 - ahead * 10.0), line([-25.0, 0.0, 0.0], 90.0 + ahead * 10.0)])
+    drawing = construct_angle(lines, 20.0, near=3.0)
+    np.testing.assert_allclose(drawing.lines, lines, atol=1e-9)
+    assert sweep(drawing.arc) == pytest.approx(20.0, abs=0.01)
+    reach = 12.5 / np.tan(np.radians(10.0))
+    vertex = np.array([-12.5, -ahead * reach, 0.0])
+    radius = np.linalg.norm(drawing.arc - vertex, axis=1)
+    np.testing.assert_allclose(radius, 20.0, atol=1e-9)
+    for leg, measured in zip(drawing.legs, lines, strict=True):
+        gap = measured[0] if ahead > 0 else measured[1]
+        assert min(np.linalg.norm(end - gap) for end in leg) < 1e-9  # no gap between line and arc
+        assert abs(np.linalg.norm(leg[1] - leg[0])) >= np.linalg.norm(gap - vertex) - 1e-9
+    far = construct_angle(lines, 20.0)
+    assert not np.allclose(far.lines, lines)
+
+
 def test_an_obtuse_value_between_undirected_lines_is_drawn_as_given():
     lines = np.stack([line([100.0, 50.0, 0.0], -10.0), line([100.0, 200.0, 0.0], 190.0)])
     assert sweep(construct_angle(lines, 20.0).arc) == pytest.approx(20.0, abs=0.01)

@@ -14,7 +14,7 @@ from orthoangles.errors import DatasetError
 from orthoangles.images import Image, read_image
 from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from orthoangles.batch import measure_files, output_names
 from orthoangles.errors import PredictionError
 from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 pytestmark = pytest.mark.unit
 

@@ -194,7 +194,8 @@ def test_cycle_among_axes(fault_of, a_spine_file):
 def test_unknown_rule(fault_of, a_spine_file):
     a_spine_file["measurements"][1]["rule"] = "cobb-magic"
     message = fault_of(a_spine_file)
-    assert "measurements[1] 'cobb-aasce-upper': rule 'cobb-magic' is not known; rules are angle, cobb-aasce" in message
+    assert "measurements[1] 'cobb-aasce-upper': rule 'cobb-magic' is not known" in message
+    assert "rules are angle, offset, cobb-aasce" in message
 
 
 def test_a_rule_without_what_it_needs(fault_of, a_spine_file):

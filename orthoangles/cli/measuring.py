@@ -50,6 +50,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.protocol not in available_protocols() and not options.protocol.endswith(".json"):
         parser.error(f"there is no protocol '{options.protocol}'; choose one of {', '.join(available_protocols())}")
     protocol = load_protocol(options.protocol)
+    if not options.landmarks and not protocol.bundle:
+        parser.error(
+            f"protocol '{protocol.id}' has no network yet; give landmarks placed by hand: --landmarks NAME.mrk.json"
+        )
     if options.landmarks and not options.landmarks.exists():
         parser.error(f"--landmarks: {options.landmarks.name} does not exist")
     if options.landmarks and options.landmarks.is_file() and len(options.images) > 1:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# All as shares of the shorter line, so that the drawing suits pixels as well as millimetres.
-_NEAR = 0.75  # a crossing this far beyond the lines' ends is still drawn as a crossing
+# As shares of the shorter line (NEAR and LONG_BONES: of the longer), so that the drawing suits pixels as well as mm.
+NEAR = 0.75  # a crossing this far beyond the lines' ends is still drawn as a crossing
+LONG_BONES = 3.0  # the same for shafts: readers extend the axes of long bones until they cross
 _REACH = (0.8, 2.5)  # how far, at least and at most, a line runs on towards the concave side
 _CLEARANCE = 1.1  # how far from the chord between the lines the perpendiculars should cross: beside the bones
 _OVERHANG = 0.15  # and towards the other
@@ -39,13 +40,16 @@ class AngleConstruction:
     outward: np.ndarray
 
 
-def construct_angle(lines: np.ndarray, degrees: float) -> AngleConstruction:
-    """Drawing of the angle ``degrees`` (its sign is not drawn) between two directed lines (2, 2, 3), LPS mm."""
+def construct_angle(lines: np.ndarray, degrees: float, near: float = NEAR) -> AngleConstruction:
+    """Drawing of the angle ``degrees`` (its sign is not drawn) between two directed lines (2, 2, 3), LPS mm.
+
+    ``near``: how far beyond the lines' ends, as a share of the longer line, they may cross and still be drawn so.
+    """
     plane = _Plane(lines)
     (a, b), (c, d) = plane.flatten(lines)
     if abs(_turn(b - a, d - c) - math.radians(abs(degrees))) > math.pi / 4:  # the angle of undirected lines
         c, d = d, c
-    lines, legs, arc, label, outward = _crossing(a, b, c, d) or _perpendiculars(a, b, c, d)
+    lines, legs, arc, label, outward = _crossing(a, b, c, d, near) or _perpendiculars(a, b, c, d)
     # All points are raised in one go: this runs in every move of the mouse.
     points = plane.raise_up([end for line in (*lines, *legs) for end in line] + [label, *arc])
     count = 2 * len(legs)
@@ -125,19 +129,26 @@ def _beyond(point: complex, a: complex, b: complex) -> float:
     return max(-along, along - abs(b - a), 0.0)
 
 
-def _crossing(a: complex, b: complex, c: complex, d: complex):
+def _crossing(a: complex, b: complex, c: complex, d: complex, near: float):
     """Arc where the lines themselves cross, or None where that is too far off."""
     u, v = _unit(b - a), _unit(d - c)
     size = min(abs(b - a), abs(d - c))
     if _turn(u, v) < _PARALLEL or _turn(u, v) > math.pi - _PARALLEL:
         return None
     vertex = _meet(a, u, c, v)
-    if max(_beyond(vertex, a, b), _beyond(vertex, c, d)) > _NEAR * size:
+    if max(_beyond(vertex, a, b), _beyond(vertex, c, d)) > near * max(abs(b - a), abs(d - c)):
         return None
     radius = 0.5 * size
-    legs = [(vertex, vertex + 1.1 * radius * w) for w in (u, v)]
+    legs = [_leg(vertex, 1.1 * radius, *line) for line in ((a, b), (c, d))]
     outward = _unit(u + v)
     return ((a, b), (c, d)), legs, _arc(vertex, radius, u, v), vertex + 1.25 * radius * outward, outward
+
+
+def _leg(vertex: complex, reach: float, a: complex, b: complex) -> tuple[complex, complex]:
+    """From the line a-b, or from the vertex on it, past the arc; a line ahead of the vertex is reached."""
+    along = _unit(b - a)
+    start, end = (((p - vertex) * along.conjugate()).real for p in (a, b))
+    return vertex + min(end, 0.0) * along, vertex + max(start, reach) * along
 
 
 def _perpendiculars(a: complex, b: complex, c: complex, d: complex):

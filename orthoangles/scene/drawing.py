@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
+from orthoangles.protocol_checks import ANGLE
 from orthoangles.protocols import MeasurementDefinition, Protocol
 from orthoangles.results import AxisLine, Measurement
 from orthoangles.scene import look
-from orthoangles.scene.construction import construct_angle
+from orthoangles.scene.construction import LONG_BONES, NEAR, construct_angle
 from orthoangles.scene.drawn_nodes import CurveNode, DrawnNode, TextNode
 from orthoangles.scene.table import UNITS
 
@@ -18,6 +19,7 @@ class AngleDrawing:
     def __init__(self, parameter_node, protocol: Protocol, definition: MeasurementDefinition, color) -> None:
         self._protocol = protocol
         self._short = definition.abbreviation or definition.name
+        self._near = LONG_BONES if definition.rule == ANGLE else NEAR
         key, short = definition.id, self._short
         self.lines = [
             CurveNode(parameter_node, f"{key}.line{i}", f"{short} line {i}", color, thickness=2, listed=True)
@@ -51,7 +53,7 @@ class AngleDrawing:
         if wanted == self._drawn and all(each.node is not None for each in self.nodes):
             return
         self._drawn = wanted
-        drawing = construct_angle(ends.reshape(2, 2, 3), measurement.value)
+        drawing = construct_angle(ends.reshape(2, 2, 3), measurement.value, self._near)
         for node, line, axis in zip(self.lines, drawing.lines, measurement.axes, strict=True):
             node.write(line, name=f"{self._short}: {axis.name}")
         self.legs.write(*drawing.legs)
