@@ -23,3 +23,7 @@ class PredictionCancelled(OrthoAnglesError):
 
 class DatasetError(OrthoAnglesError):
     """A dataset folder is malformed or a case cannot be written or read."""
+
+
+class SimulationError(OrthoAnglesError):
+    """Bones that cannot be used, or a pose that cannot be taken."""

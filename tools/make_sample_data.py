@@ -10,7 +10,7 @@ from orthoangles.measuring import measure
 from orthoangles.paths import resources_dir
 from orthoangles.protocols import load_protocol
 from orthoangles.reporting import record
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 NAME = "spine-ap-sample"
 SEED, SIZE, CURVE_ANGLE, CURVE_COUNT = 2032, (1536, 640), 46.0, 2

@@ -7,7 +7,7 @@ import sys
 from orthoangles.annotation.dataset import Dataset
 from orthoangles.paths import models_dir, resources_dir
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 BUNDLE = models_dir() / "spine_ap_cobb"
 

@@ -1,4 +1,4 @@
-"""``python -m orthoangles import`` and ``simulate``, and what Slicer makes of the files."""
+"""``python -m orthoangles import``, and what Slicer makes of the files."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from orthoangles.annotation.markups_json import read_markups, write_markups
 from orthoangles.cli import main
 from orthoangles.errors import DatasetError
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 pytestmark = pytest.mark.endtoend
 
@@ -50,32 +50,6 @@ def aasce(tmp_path):
     np.savetxt(labels / "landmarks.csv", rows, delimiter=",", fmt="%.17g")
     np.savetxt(labels / "angles.csv", np.zeros((3, 3)), delimiter=",")
     return folder
-
-
-def test_simulated_cases_make_a_valid_dataset(tmp_path, capsys, protocol):
-    arguments = [
-        "simulate",
-        "spine",
-        "--count",
-        "3",
-        "--seed",
-        "5",
-        "--size",
-        "256",
-        "120",
-        "--output",
-        str(tmp_path / "d"),
-    ]
-    assert main(arguments) == 0
-    assert "3 cases simulated" in capsys.readouterr().out
-    dataset = Dataset(tmp_path / "d")
-    assert dataset.problems() == ()
-    case = dataset.case("simulated-spine-6")
-    spine = simulate_spine(6, (256, 120))
-    assert np.array_equal(dataset.read_image(case).array[0], spine.image)
-    assert np.array_equal(dataset.read_points(case, protocol.landmark_ids), spine.points)
-    assert main(arguments) == 0
-    assert len(dataset.cases) == 3
 
 
 def test_aasce_is_imported_unchanged_grouped_and_flagged(aasce, tmp_path, capsys, protocol):

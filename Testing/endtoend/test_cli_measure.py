@@ -15,7 +15,7 @@ from orthoangles.cli import main
 from orthoangles.images import read_image
 from orthoangles.paths import models_dir, resources_dir
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 
 pytestmark = pytest.mark.endtoend
 
@@ -203,13 +203,14 @@ def test_nothing_of_a_dicom_patient_comes_out(folder, tmp_path, capsys):
         ([], "required: COMMAND"),
         (["measure"], "IMAGE"),
         (["measure", "x.png"], "--protocol"),
-        (["measure", "x.png", "--protocol", "knee"], "choose one of"),
+        (["measure", "x.png", "--protocol", "knee"], "choose one of foot-ap, foot-ap-hallux, .*spine-ap-cobb"),
+        (["measure", "x.png", "--protocol", "foot-ap"], "'foot-ap' has no network yet; .*by hand: --landmarks"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--landmarks", "gone.mrk.json"], "does not exist"),
         (["measure", "x.png", "y.png", "--protocol", "spine-ap-cobb", "--landmarks", str(TRUTH)], "several images"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--device", "abacus"], "choose one of auto"),
         (["import", "--from", "nowhere", ".", "--output", "x"], "invalid choice"),
         (["import", "--from", "aasce", "gone", "--output", "x"], "gone is not a folder"),
-        (["simulate", "foot", "--count", "1", "--output", "x"], "invalid choice"),
+        (["simulate", "hand", "--count", "1", "--output", "x"], "invalid choice"),
         (["simulate", "spine", "--count", "0", "--output", "x"], "not above 0"),
         (["simulate", "spine", "--count", "1", "--size", "50", "50", "--output", "x"], "at least 128 rows"),
         (["train", "--bundle", "spine_ap_cobb", "--dataset", "gone"], r"holds no dataset\.json"),

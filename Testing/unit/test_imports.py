@@ -22,6 +22,9 @@ HEAVY = (
     "SimpleITK",
     "scipy",
     "matplotlib",
+    "trimesh",
+    "skimage",
+    "PIL",
 )
 MAY_IMPORT = ("scene", "networks", "training", "losses", "heatmaps")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from orthoangles.simulation import vertebra as bone
-from orthoangles.simulation.spine import simulate_spine
-from orthoangles.simulation.spine_pose import random_pose
+from orthoangles.simulation.spine import vertebra as bone
+from orthoangles.simulation.spine.drawn import simulate_spine
+from orthoangles.simulation.spine.pose import random_pose
 
 pytestmark = pytest.mark.unit
 

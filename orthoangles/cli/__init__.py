@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser with all commands."""
-    from orthoangles.cli import datasets, measuring, networks
+    from orthoangles.cli import datasets, measuring, networks, simulating
 
     parser = argparse.ArgumentParser(
         prog="python -m orthoangles",
@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"orthoangles {orthoangles.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     measuring.add_command(commands)
-    datasets.add_commands(commands)
+    datasets.add_command(commands)
+    simulating.add_command(commands)
     networks.add_commands(commands)
     return parser

@@ -1,1 +1,1 @@
-"""Synthetic images with exact landmarks: no patient stands behind them."""
+"""Synthetic images with exact landmarks: no patient stands behind them. Feet begin in ``foot``, spines in ``spine``."""

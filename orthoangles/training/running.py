@@ -17,7 +17,7 @@ from orthoangles.atomic import write_json
 from orthoangles.errors import DatasetError, PredictionError
 from orthoangles.predicting import bundle_folder
 from orthoangles.protocols import Protocol, load_protocol
-from orthoangles.simulation.spine import simulate_spine
+from orthoangles.simulation.spine.drawn import simulate_spine
 from orthoangles.training.loop import Trainer, write_line
 from orthoangles.training.packing import LabelledRadiograph, PackedCases, grouped_folds, pack
 

@@ -6,8 +6,8 @@ standing on the line T1-L5 and not on the curve.
 
 import numpy as np
 
-from orthoangles.simulation.spine_pose import SpinePose
-from orthoangles.simulation.strokes import Strokes
+from orthoangles.simulation.spine.pose import SpinePose
+from orthoangles.simulation.spine.strokes import Strokes
 
 SOFT = 0.020
 """Attenuation of soft tissue per mm."""

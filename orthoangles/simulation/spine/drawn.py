@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from orthoangles.simulation import vertebra as bone
-from orthoangles.simulation.exposure import expose, interpolate
-from orthoangles.simulation.spine_pose import SpinePose, random_pose
-from orthoangles.simulation.trunk import Trunk
+from orthoangles.simulation.spine import vertebra as bone
+from orthoangles.simulation.spine.exposure import expose, interpolate
+from orthoangles.simulation.spine.pose import SpinePose, random_pose
+from orthoangles.simulation.spine.trunk import Trunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class SimulatedSpine:
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """Field of view: pixel = mm * scale + offset."""
 
     scale: float
@@ -74,9 +74,9 @@ def simulate_spine(
         raise ValueError(f"size {rows} x {columns}: a spine needs at least 128 rows and 48 columns")
     rng = np.random.default_rng(seed)
     pose = random_pose(rng, curve_angle, curve_count)
-    view = _field_of_view(rng, pose, (rows, columns))
+    view = field_of_view(rng, pose, (rows, columns))
     trunk = Trunk(rng, pose)
-    total = _soft_tissue(trunk, view)
+    total = soft_tissue(trunk, view)
     total += trunk.bars(view.to_pixels, view.scale).draw(view.shape)
     _add_vertebrae(total, rng, pose, view)
     corners = view.to_pixels(pose.corners())
@@ -91,7 +91,7 @@ def simulate_spine(
     return SimulatedSpine(image, corners, parameters)
 
 
-def _field_of_view(rng: np.random.Generator, pose: SpinePose, shape: tuple[int, int]) -> _View:
+def field_of_view(rng: np.random.Generator, pose: SpinePose, shape: tuple[int, int]) -> View:
     """T1 near the top and L5 near the bottom, and all corners inside even on a narrow film."""
     rows, columns = shape
     corners = pose.corners()
@@ -103,10 +103,10 @@ def _field_of_view(rng: np.random.Generator, pose: SpinePose, shape: tuple[int, 
     x_offset = free * np.clip(rng.normal(0.5, 0.12), 0.06, 0.94) - left * scale
     slack = max(rows * (bottom_row - top_row) - (bottom - top) * scale, 0)
     y_offset = top_row * rows + slack * rng.uniform(0.2, 0.8) - top * scale
-    return _View(float(scale), (float(x_offset), float(y_offset)), (rows, columns))
+    return View(float(scale), (float(x_offset), float(y_offset)), (rows, columns))
 
 
-def _soft_tissue(trunk: Trunk, view: _View) -> np.ndarray:
+def soft_tissue(trunk: Trunk, view: View) -> np.ndarray:
     """Computed on every third pixel: soft tissue has no finer detail."""
     step = 3
     coarse = trunk.soft_tissue(*view.axes(step))
@@ -114,7 +114,7 @@ def _soft_tissue(trunk: Trunk, view: _View) -> np.ndarray:
     return interpolate(interpolate(coarse, rows, step).T, columns, step).T
 
 
-def _add_vertebrae(total: np.ndarray, rng: np.random.Generator, pose: SpinePose, view: _View) -> None:
+def _add_vertebrae(total: np.ndarray, rng: np.random.Generator, pose: SpinePose, view: View) -> None:
     density = rng.uniform(0.8, 1.6)
     opening = rng.uniform(0.3, 2.5, 2)
     posterior = rng.uniform(0.6, 1.35)
@@ -174,7 +174,7 @@ def _levels(pose: SpinePose):
         )
 
 
-def _add_sacrum(total: np.ndarray, rng: np.random.Generator, pose: SpinePose, view: _View, density: float) -> None:
+def _add_sacrum(total: np.ndarray, rng: np.random.Generator, pose: SpinePose, view: View, density: float) -> None:
     """S1 as a slab that narrows downwards, its wings and three pairs of dark foramina."""
     x, y = view.axes()
     tilt, width, height = 0.6 * pose.tilt[-1], pose.width[-1], pose.height[-1]

@@ -1,0 +1,1 @@
+"""Bones: read, built by code, varied, and the landmarks on them."""

@@ -1,0 +1,1 @@
+"""Simulated cases by the thousand, as a dataset."""

@@ -1,0 +1,1 @@
+"""Joints, contacts, and feet that stand with the angles they were given."""

@@ -1,0 +1,1 @@
+"""AP radiographs of the spine, drawn or projected from bones."""

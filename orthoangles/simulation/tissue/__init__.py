@@ -1,0 +1,1 @@
+"""What surrounds and fills the bones of a posed foot."""

@@ -1,0 +1,1 @@
+"""What a weight-bearing CT scanner sees of a foot."""
