@@ -15,8 +15,8 @@ import numpy as np
 
 from orthoangles.measuring import measure
 from orthoangles.protocols import load_protocol
-from orthoangles.simulation.datasets.jobs import one_torch_thread
 from orthoangles.simulation.foot import FootOptions, SimulatedFoot, simulate_foot
+from orthoangles.simulation.threads import one_thread
 
 FOLDER = Path(__file__).parents[1] / "docs" / "simulation"
 CAPTION, GAP = 20, 6
@@ -44,7 +44,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     for name, draw in pictures.items():
         if options.only in (None, name):
-            with one_torch_thread():
+            with one_thread():
                 draw().save(options.output / f"{name}.png", optimize=True)
 
 
