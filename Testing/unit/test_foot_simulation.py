@@ -157,3 +157,16 @@ def test_a_foot_of_real_bones_names_its_persons():
     assert found.persons == ("z013",)
     assert found.group == "z013"
     assert found.parameters["pose"]["joint_gaps"]["deepest_penetration_mm"] <= 0.5
+
+
+def test_work_shared_through_a_folder_gives_the_same_foot(tmp_path):
+    """The engine's workers share standing feet: a foot of theirs is the one that is made alone."""
+    from orthoangles.simulation.pose.foot_pool import FootPool
+
+    alone = FootPool().standing("procedural")
+    for _ in range(2):  # the first writes, the second reads
+        pool = FootPool()
+        pool.share(tmp_path)
+        shared = pool.standing("procedural")
+        assert list(shared) == list(alone)
+        assert all(np.array_equal(shared[name].vertices, alone[name].vertices) for name in alone)

@@ -33,7 +33,7 @@ class ShapeMatches:
     """What turns one bone into another, kept: in memory, and in ``folder`` where one is given."""
 
     def __init__(self, folder: Path | str | None = None) -> None:
-        self._folder = Path(folder) if folder is not None else None
+        self.folder = Path(folder) if folder is not None else None
         self._known: dict[str, np.ndarray | None] = {}
 
     def displacement(self, bone: Bone, other: Bone) -> np.ndarray | None:
@@ -51,10 +51,10 @@ class ShapeMatches:
         return move
 
     def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.npy"
+        return self.folder / f"{key}.npy"
 
     def _stored(self, key: str) -> bool:
-        return self._folder is not None and self._path(key).exists()
+        return self.folder is not None and self._path(key).exists()
 
     def _read(self, key: str) -> np.ndarray | None:
         move = np.load(self._path(key), allow_pickle=False)
@@ -62,10 +62,10 @@ class ShapeMatches:
 
     def _write(self, key: str, move: np.ndarray | None) -> None:
         """Whole or not at all: several processes may share the folder."""
-        if self._folder is None:
+        if self.folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        draft = self._folder / f"{key}.{os.getpid()}.draft"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f"{key}.{os.getpid()}.draft"
         with draft.open("wb") as file:
             np.save(file, np.zeros((0, 3), np.float32) if move is None else move)
         draft.replace(self._path(key))

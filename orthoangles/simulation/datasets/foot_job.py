@@ -53,7 +53,7 @@ class FootJob:
         rest = {"as_in": cases[0].id, "pose": {"angles": foot.parameters["pose"]["angles"]}}
         return [cases[0], *(replace(case, parameters={**case.parameters, "foot": rest}) for case in cases[1:])]
 
-    def share_in(self, folder: Path) -> None:
+    def share_in(self, folder: Path | None) -> None:
         """As :class:`SharesWork` says: standing feet, and what turns one person's bones into another's."""
         foot_pool(self.options.bones, self.options.persons).share(folder)
 

@@ -68,8 +68,11 @@ class Job(Protocol):
 class SharesWork(Protocol):
     """A job that works things out once for many seeds."""
 
-    def share_in(self, folder: Path) -> None:
-        """Keep them in ``folder`` for the other workers of this run; what is found there equals what would be made."""
+    def share_in(self, folder: Path | None) -> None:
+        """Keep them in ``folder`` for the other workers of this run; what is found there equals what would be made.
+
+        None: keep them in this process only.
+        """
 
 
 @dataclass(frozen=True)
@@ -179,9 +182,14 @@ class _Work:
         # Another worker may have died over it.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        if isinstance(self.job, SharesWork):
-            self.job.share_in(self.staging / "shared")
-        return self.job(seed, folder)
+        if not isinstance(self.job, SharesWork):
+            return self.job(seed, folder)
+        self.job.share_in(self.staging / "shared")
+        try:
+            return self.job(seed, folder)
+        finally:
+            # The folder goes with this run; what the process does next must not look for it.
+            self.job.share_in(None)
 
 
 class _PersonsBySplit:

@@ -98,11 +98,13 @@ class FootPool:
 
         return ShapeMatches(self._shared)
 
-    def share(self, folder: Path) -> None:
-        """Keep what is worked out once in ``folder`` too, for other processes with the same pool and program."""
-        if folder != self._shared:
-            self._shared = folder
-            self.__dict__.pop("matches", None)
+    def share(self, folder: Path | None) -> None:
+        """Keep what is worked out once in ``folder`` too, for other processes with the same pool and program.
+
+        None: in this process only. What was worked out stays known.
+        """
+        self._shared = folder
+        self.matches.folder = folder
 
     @lru_cache(maxsize=32)  # noqa: B019
     def joints(self, subject: str) -> Any:
@@ -130,7 +132,8 @@ class FootPool:
         if not kept.exists():
             _write_vertices(kept, stand_up(whole))
         with np.load(kept) as vertices:
-            return whole.with_bones({name: bone.with_vertices(vertices[name]) for name, bone in whole.items()})
+            # In the order in which they were posed: whoever draws bone by bone must draw alike.
+            return whole.with_bones({name: whole[name].with_vertices(vertices[name]) for name in vertices.files})
 
     def _whole(self, subject: str) -> BoneSet:
         from orthoangles.simulation.anatomy.grafting import complete_foot
