@@ -50,6 +50,10 @@ class Report:
         return self.value
 
 
+def _came_too_late() -> Report:
+    return Report(CANCELLED, error=PredictionCancelled("cancelled as the result came"))
+
+
 class PredictionWorker:
     """Runs one piece of work at a time on its own thread.
 
@@ -105,8 +109,11 @@ class PredictionWorker:
             return report
 
     def cancel(self) -> None:
-        """Ask the work to stop; its end is still to be polled. Does nothing when idle."""
-        self._cancel.set()
+        """Ask the work to stop; its end is still to be polled, and is never a result. Does nothing when idle."""
+        with self._changed:
+            self._cancel.set()
+            if self._report.state == DONE:
+                self._set(_came_too_late())
 
     def close(self, timeout: float = 5.0) -> bool:
         """Cancel the work and end the thread; False when it has not ended after ``timeout`` seconds."""
@@ -129,7 +136,9 @@ class PredictionWorker:
         while (work := self._next()) is not None:
             report = self._run(work)
             with self._changed:
-                self._set(report)
+                # Whoever cancelled must not be given a result, not even one that was ready a moment before.
+                late = report.state == DONE and self._cancel.is_set()
+                self._set(_came_too_late() if late else report)
 
     def _next(self) -> Work | None:
         with self._changed:
@@ -145,8 +154,6 @@ class PredictionWorker:
         except BaseException as error:
             # Whatever it is, even an exit, it belongs to the thread that polls.
             return Report(FAILED, error=error)
-        if self._cancel.is_set():
-            return Report(CANCELLED, error=PredictionCancelled("cancelled as the result came"))
         return Report(DONE, 1.0, value=value)
 
     def _progress(self, fraction: float, message: str = "") -> None:

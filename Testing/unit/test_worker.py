@@ -110,6 +110,13 @@ def test_a_result_that_comes_after_cancel_is_dropped(worker):
     assert polled_to_the_end(worker).state == CANCELLED
 
 
+def test_a_result_that_was_ready_before_cancel_is_dropped_too(worker):
+    worker.submit(lambda progress, cancelled: 42)
+    time.sleep(0.1)
+    worker.cancel()
+    assert polled_to_the_end(worker).state == CANCELLED
+
+
 def test_an_error_is_carried_over_with_its_traceback(worker):
     def broken_network(progress, cancelled):
         raise ValueError("weights are broken")
