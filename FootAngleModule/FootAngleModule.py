@@ -16,6 +16,7 @@ if (_CHECKOUT / "OrthoAnglesLib").is_dir() and str(_CHECKOUT) not in sys.path:
 from OrthoAnglesLib import module_texts
 from OrthoAnglesLib.logic import OrthoAnglesLogic
 from OrthoAnglesLib.offers import ProtocolOffer, missingOffersNotice
+from OrthoAnglesLib.sample_data import registerFootSamples
 from OrthoAnglesLib.self_test import checkModule
 from OrthoAnglesLib.widget import OrthoAnglesWidget
 
@@ -33,11 +34,13 @@ class FootAngleModule(ScriptedLoadableModule):
             _(
                 "Measures the alignment of the foot on AP and lateral radiographs and on weight-bearing CT: hallux "
                 "valgus, flat and high arch, hindfoot valgus, forefoot abduction. Either foot, toes to either "
-                "side: the landmarks tell. Where no network is available yet, place the landmarks by hand."
+                "side: the landmarks tell. A radiograph that lies on its side is turned upright, and of two feet each "
+                "is measured as an image of its own. Where there is no network, place the landmarks by hand."
             )
             + module_texts.helpText()
         )
         self.parent.acknowledgementText = module_texts.acknowledgement()
+        slicer.app.connect("startupCompleted()", registerFootSamples)
 
 
 class FootAngleModuleWidget(OrthoAnglesWidget):

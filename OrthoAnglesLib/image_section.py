@@ -14,7 +14,7 @@ class ImageSection:
 
     def __init__(self, panel) -> None:
         self._panel, self._ui = panel, panel.ui
-        self._shown = None
+        self._shown = self._facts = None
         for offer in panel.offers():
             self._ui.protocolComboBox.addItem(self._offerText(offer), offer.id)
         self._ui.protocolComboBox.connect("currentIndexChanged(int)", self._protocolChosen)
@@ -39,16 +39,28 @@ class ImageSection:
         volume = parameters.volume
         for widget in (self._ui.sideComboBox, self._ui.ageSpinBox):
             widget.enabled = volume is not None
-        if volume is not self._shown:
+        self._follow(volume)
+        self._ui.imageInfoLabel.text = self._description(volume)
+
+    def forget(self) -> None:
+        """The scene is closed: what comes next is not another image that somebody chose."""
+        self._shown = self._facts = None
+
+    def _follow(self, volume) -> None:
+        """Take side and age from the image where it, or what is known of it, is new; else state them."""
+        logic, parameters, before = self._panel.logic, self._panel.parameters, self._shown
+        if volume is not before or (volume is not None and logic.imageFacts(volume) != self._facts):
             self._shown = volume
             self._readFacts(volume)
+            if volume is not before and volume is not None and before is not None:
+                logic.showImage(volume)
         elif volume is not None:
-            self._panel.logic.setImageFacts(volume, parameters.side.value or None, parameters.age or None)
-        self._ui.imageInfoLabel.text = self._description(volume)
+            logic.setImageFacts(volume, parameters.side.value or None, parameters.age or None)
+            self._facts = logic.imageFacts(volume)
 
     def _readFacts(self, volume) -> None:
         facts = self._panel.logic.imageFacts(volume) if volume is not None else {}
-        parameters = self._panel.parameters
+        self._facts, parameters = facts, self._panel.parameters
         with slicer.util.NodeModify(parameters):
             known = {side.value: side for side in Side}
             parameters.side = known.get(facts.get("laterality") or "", Side.UNKNOWN)
@@ -61,11 +73,14 @@ class ImageSection:
         size = _("{columns} x {rows} pixels").format(columns=columns, rows=rows)
         if slices > 1:
             size = _("{columns} x {rows} x {slices} voxels").format(columns=columns, rows=rows, slices=slices)
-        if self._panel.logic.imageFacts(volume)["spacing_source"] is None:
-            return _("{size}; pixel size unknown: angles are measured, lengths are not.").format(size=size)
-        return _("{size} of {x:.3g} x {y:.3g} mm.").format(
+        text = _("{size} of {x:.3g} x {y:.3g} mm.").format(
             size=size, x=volume.GetSpacing()[0], y=volume.GetSpacing()[1]
         )
+        if self._panel.logic.imageFacts(volume)["spacing_source"] is None:
+            text = _("{size}; pixel size unknown: angles are measured, lengths are not.").format(size=size)
+        if self._panel.logic.sideFromImage(volume):
+            text += "\n" + _("The side is told from the image, by the landmarks: choose the other if it is wrong.")
+        return text
 
     def _protocolChosen(self, index: int) -> None:
         self._panel.parameters.protocolId = self._ui.protocolComboBox.itemData(index)

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import slicer
@@ -15,6 +16,17 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from OrthoAnglesLib import dependencies
 from OrthoAnglesLib.parameters import ModuleParameters
 from OrthoAnglesLib.prediction import PredictionRunner, Target, shippedBackend
+from OrthoAnglesLib.slice_views import showVolume
+from OrthoAnglesLib.subject_volumes import (
+    exportGroup,
+    familyOf,
+    noteSide,
+    siblingsOf,
+    sideIsSeen,
+    sourceOf,
+    stateSide,
+    volumeOfSubject,
+)
 
 
 class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
@@ -42,8 +54,28 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
 
         dependencies.ensureMeasuring()
         volumeNode = add_volume(slicer.mrmlScene, read_image(path))
-        slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+        self.showImage(volumeNode)
         return volumeNode
+
+    @staticmethod
+    def showImage(volumeNode) -> None:
+        """Show an image upright in the slice views."""
+        showVolume(volumeNode)
+
+    @staticmethod
+    def otherFeet(volumeNode) -> tuple:
+        """Volumes of the other feet of the same image; of all its feet where ``volumeNode`` is the image itself."""
+        return siblingsOf(volumeNode)
+
+    @staticmethod
+    def sourceImage(volumeNode):
+        """The image from which a foot was cut or turned upright; None for an image as it came."""
+        return sourceOf(volumeNode)
+
+    @staticmethod
+    def sideFromImage(volumeNode) -> bool:
+        """Whether the side was told by the landmarks, since nobody had stated it."""
+        return sideIsSeen(volumeNode)
 
     @staticmethod
     def imageFacts(volumeNode) -> dict:
@@ -53,35 +85,44 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         return volume_facts(volumeNode)
 
     def setImageFacts(self, volumeNode, laterality: str | None, age: float | None) -> None:
-        """State side and age; sessions that measure the image follow."""
-        facts = self.imageFacts(volumeNode)
-        for name, value in (("laterality", laterality), ("patient_age", age)):
-            if facts[name] != value:
-                attribute = None if value is None else str(value)
-                volumeNode.SetAttribute(f"OrthoAngles.{name}", attribute)
-                volumeNode.Modified()
+        """State side and age; sessions that measure the image follow. Both feet of an image are of one age."""
+        if self.imageFacts(volumeNode)["laterality"] != laterality:
+            stateSide(volumeNode)
+            _setFact(volumeNode, "laterality", laterality)
+        for each in familyOf(volumeNode):
+            if self.imageFacts(each)["patient_age"] != age:
+                _setFact(each, "patient_age", age)
 
     # Landmarks
 
     def process(self, volumeNode, protocolId: str, device: str = "auto", progress=None, cancelled=None):
         """Let the network place the landmarks and wait for it; returns the live MeasurementSession.
 
-        ``progress(fraction, message)`` and ``cancelled()`` are called while the network runs. Raises
-        OrthoAnglesError (ImageError, ProtocolError, PredictionError, PredictionCancelled, DependencyError).
+        Of an image that shows two feet it is the first one's; :meth:`processAll` gives both. Arguments and errors are
+        the same.
+        """
+        return self.processAll(volumeNode, protocolId, device, progress, cancelled)[0]
+
+    def processAll(self, volumeNode, protocolId: str, device: str = "auto", progress=None, cancelled=None) -> tuple:
+        """The same with the session of every foot that the image shows.
+
+        A foot that had to be cut out or turned has a volume of its own (``session.volume_node``); its points are those
+        of the image. ``progress(fraction, message)`` and ``cancelled()`` are called while the network runs. Raises
+        OrthoAnglesError (ImageError, ProtocolError, PredictionError, PredictionCancelled, DependencyError); an image
+        without a foot, or of another view than the protocol's, is refused so.
         """
         image, target = self._prepared(volumeNode, protocolId)
-        prediction = self.runner.predict(image, target.protocol, device, progress, cancelled)
-        return self._taken(target, prediction)
+        return self._taken(target, self.runner.predict(image, target.protocol, device, progress, cancelled))
 
     def startPrediction(self, volumeNode, protocolId: str, device: str = "auto") -> None:
         """The same without waiting: poll ``runner`` and hand its result to :meth:`takePrediction`."""
         image, target = self._prepared(volumeNode, protocolId)
         self.runner.start(image, target, device)
 
-    def takePrediction(self, prediction):
-        """Put a polled prediction into the scene; None where its volume was deleted meanwhile."""
+    def takePrediction(self, subjects) -> tuple:
+        """Put what was polled into the scene: sessions as of :meth:`processAll`; none where its volume is gone."""
         target, self.runner.target = self.runner.target, None
-        return self._taken(target, prediction) if target is not None else None
+        return self._taken(target, subjects) if target is not None else ()
 
     def _prepared(self, volumeNode, protocolId: str):
         dependencies.ensureMeasuring()
@@ -92,14 +133,22 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         protocol = load_protocol(protocolId)
         require_network(protocol)  # before PyTorch is asked for
         dependencies.ensurePredicting()
-        return image_from_volume(volumeNode, protocol), Target(volumeNode.GetID(), protocol)
+        image = image_from_volume(volumeNode, protocol)
+        if sideIsSeen(volumeNode):
+            image = replace(image, laterality=None)
+        return image, Target(volumeNode.GetID(), protocol)
 
-    def _taken(self, target: Target, prediction):
-        volumeNode = slicer.mrmlScene.GetNodeByID(target.volumeId)
-        if volumeNode is None:
-            return None
+    def _taken(self, target: Target, subjects) -> tuple:
+        source = slicer.mrmlScene.GetNodeByID(target.volumeId)
+        if source is None:
+            return ()
+        return tuple(self._measured(source, target, each, number) for number, each in enumerate(subjects, start=1))
+
+    def _measured(self, source, target: Target, subject, number: int):
+        volumeNode = volumeOfSubject(source, subject, number)
+        noteSide(volumeNode, subject)
         session = self.session(volumeNode, target.protocol.id) or self.createSession(volumeNode, target.protocol.id)
-        session.set_prediction(prediction)
+        session.set_prediction(subject.prediction)
         return session
 
     # Sessions
@@ -134,14 +183,16 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         if self._sessions.get(key) is session:
             del self._sessions[key]
 
-    def removeCase(self, volumeNode, protocolId: str) -> None:
-        """Take an image and its measurement out of the scene."""
+    def removeCase(self, volumeNode) -> None:
+        """Take an image, the feet that were cut from it, and their measurements out of the scene."""
         from orthoangles.scene.drawn_nodes import remove_with_display
 
-        session = self.session(volumeNode, protocolId)
-        if session is not None:
-            session.remove()
-        remove_with_display(volumeNode)
+        for each in familyOf(volumeNode):
+            for protocolId in _measuredProtocols(each):
+                session = self.session(each, protocolId)
+                if session is not None:
+                    session.remove()
+            remove_with_display(each)
 
     # Export
 
@@ -149,13 +200,27 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         """Write the case to a dataset; returns its id there. DatasetError where that fails."""
         from orthoangles.annotation.exporting import export_session
 
-        return export_session(datasetFolder, session, reader=reader)
+        return export_session(datasetFolder, session, reader=reader, group=exportGroup(session.volume_node))
 
     def close(self) -> None:
         """Stop the network and all sessions; the nodes stay in the scene."""
         self.runner.close()
         for session in tuple(self._sessions.values()):
             session.close()
+
+
+def _setFact(volumeNode, name: str, value) -> None:
+    volumeNode.SetAttribute(f"OrthoAngles.{name}", None if value is None else str(value))
+    volumeNode.Modified()
+
+
+def _measuredProtocols(volumeNode) -> list[str]:
+    """Ids of the protocols by which a volume is measured."""
+    from orthoangles.scene import session_nodes
+    from orthoangles.scene.session_nodes import VOLUME
+
+    nodes = session_nodes(volumeNode.GetScene())
+    return [node.GetParameter("protocol") for node in nodes if node.GetNodeReference(VOLUME) is volumeNode]
 
 
 def _hasLandmarks(sessionNode) -> bool:

@@ -57,13 +57,20 @@ class MeasurementSection:
         show(row, _GRADE, measurement.grade or "", toolTip, gradeRank(definition, measurement.grade))
         show(row, _REMARK, self._remark(measurement), measurement.reason or toolTip)
 
-    @staticmethod
-    def _remark(measurement) -> str:
+    def _bone(self, axis) -> str:
+        """The bone in which an axis lies, else the name of the axis."""
+        protocol = self._panel.session.protocol
+        definition = protocol.axis_by_id.get(axis.id)
+        names = () if definition is None else (*definition.start, *definition.end, *definition.points)
+        bones = {protocol.landmark(name).group for name in names if name in protocol.landmark_ids}
+        return bones.pop() if len(bones) == 1 else axis.name
+
+    def _remark(self, measurement) -> str:
         if measurement.value is None:
             return measurement.reason or ""
         details = measurement.details
         ends = [details.get(key) for key in ("upper_end_vertebra", "lower_end_vertebra")]
-        between = "-".join(ends) if all(ends) else ", ".join(axis.name for axis in measurement.axes)
+        between = "-".join(ends) if all(ends) else ", ".join(self._bone(axis) for axis in measurement.axes)
         return ", ".join(part for part in (between, details.get("side") or "") if part)
 
     @staticmethod

@@ -23,6 +23,7 @@ def helpText() -> str:
 def acknowledgement() -> str:
     """Whose work this builds on."""
     return _(
-        "The network follows the heterogeneous consistency method for Cobb angles and was trained on the public "
-        "AASCE 2019 data set. Built on 3D Slicer, PyTorch and MONAI."
+        "The network for Cobb angles follows the heterogeneous consistency method and was trained on the public "
+        "AASCE 2019 data set. The networks for feet were trained on simulated radiographs. Built on 3D Slicer, PyTorch "
+        "and MONAI."
     )

@@ -1,11 +1,11 @@
-"""Runs the network for one image at a time, on the worker thread or at once."""
+"""Runs the network for one image at a time, on the worker thread or at once; an image may show two feet."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orthoangles.predictions import Prediction
 from orthoangles.protocols import Protocol
+from orthoangles.subjects import Subject, find_subjects
 from orthoangles.worker import IDLE, PredictionWorker, Report
 
 
@@ -35,9 +35,14 @@ class PredictionRunner:
         self._worker: PredictionWorker | None = None
         self.target: Target | None = None
 
-    def predict(self, image, protocol: Protocol, device: str, progress=None, cancelled=None) -> Prediction:
-        """Run the network and wait for it."""
-        return self._warmBackend(protocol, device).predict(image, progress=progress, cancelled=cancelled)
+    def predict(self, image, protocol: Protocol, device: str, progress=None, cancelled=None) -> tuple[Subject, ...]:
+        """Run the network on each upright foot of the image, or on the spine, and wait for it."""
+        backend = self._warmBackend(protocol, device)
+
+        def place(view, k: int, count: int):
+            return backend.predict(view, progress=_partOf(progress, k, count), cancelled=cancelled)
+
+        return tuple(find_subjects(backend, protocol, image, place))
 
     @property
     def running(self) -> bool:
@@ -49,7 +54,7 @@ class PredictionRunner:
         if self._worker is None:
             self._worker = PredictionWorker()
 
-        def work(progress, cancelled) -> Prediction:
+        def work(progress, cancelled) -> tuple[Subject, ...]:
             progress(0.0, "")
             return self.predict(image, target.protocol, device, progress, cancelled)
 
@@ -77,3 +82,16 @@ class PredictionRunner:
                 self._backend = self._makeBackend(protocol, device)
                 self._backendFor = (protocol.id, device)
             return self._backend
+
+
+def _partOf(progress: Callable | None, k: int, count: int) -> Callable | None:
+    """Progress of the k-th of ``count`` runs as that of the whole."""
+    if progress is None or count == 1:
+        return progress
+    from slicer.i18n import tr as _
+
+    def report(fraction: float, message: str) -> None:
+        text = _("Foot {number} of {count}: {message}").format(number=k + 1, count=count, message=message)
+        progress((k + fraction) / count, text)
+
+    return report

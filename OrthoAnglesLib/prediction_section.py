@@ -87,13 +87,17 @@ class PredictionSection:
 
     def _take(self, report) -> None:
         try:
-            prediction = report.result()
+            subjects = report.result()
         except PredictionCancelled:
             self._message = _("Cancelled; nothing was changed.")
             return
-        session = self._panel.logic.takePrediction(prediction)
-        if session is not None and session.volume_node is self._panel.parameters.volume:
-            self._panel.showSession(session)
+        target, parameters = self._panel.logic.runner.target, self._panel.parameters
+        sessions = self._panel.logic.takePrediction(subjects)
+        chosen = parameters.volume
+        if sessions and chosen is not None and chosen.GetID() == target.volumeId:
+            parameters.volume = sessions[0].volume_node
+            self._panel.image.refresh()
+            self._panel.showSession(sessions[0])
 
     def _progress(self, fraction: float, message: str) -> None:
         self._ui.progressBar.value = round(100 * fraction)
@@ -104,16 +108,29 @@ class PredictionSection:
         session = self._panel.session
         if session is None or session.prediction is None:
             missing = self._panel.protocolAvailable() and not self._panel.networkAvailable()
-            return self._withoutNetwork() if missing else ""
+            return self._withoutNetwork() if missing else self._otherFeet()
         prediction = session.prediction
         lines = [
             _("Network {name} {version} on {device}.").format(
                 name=prediction.model.name, version=prediction.model.version, device=prediction.device
             ),
+            self._otherFeet(),
             self._confidence(prediction.confidence),
             *(_("The proposal is not plausible: {reason}.").format(reason=reason) for reason in prediction.warnings),
         ]
         return "\n".join(line for line in lines if line)
+
+    def _otherFeet(self) -> str:
+        """Where this foot comes from, and where the other foot of the image is to be found."""
+        volume, logic = self._panel.parameters.volume, self._panel.logic
+        if volume is None:
+            return ""
+        source, others = logic.sourceImage(volume), logic.otherFeet(volume)
+        lines = [_("An upright foot of '{image}'.").format(image=source.GetName())] if source is not None else []
+        if others:
+            names = ", ".join(f"'{each.GetName()}'" for each in others)
+            lines.append(_("To see the other one, choose it as image: {names}.").format(names=names))
+        return " ".join(lines)
 
     def _confidence(self, confidence: np.ndarray) -> str:
         known = confidence[np.isfinite(confidence)]

@@ -81,7 +81,9 @@ class ReviewSection:
 
     def _showRow(self, row: int, definition, confidence: float, state: str) -> None:
         self._table.show(row, _LANDMARK, definition.name, f"{definition.id}: {definition.description}")
-        self._table.show(row, _CONFIDENCE, "" if np.isnan(confidence) else f"{confidence:.0%}")
+        known = not np.isnan(confidence)
+        text, rank = (f"{confidence:.0%}", float(1 - confidence)) if known else ("", None)
+        self._table.show(row, _CONFIDENCE, text, rank=rank)
         self._table.show(row, _STATE, state)
 
     @staticmethod

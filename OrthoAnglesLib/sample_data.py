@@ -1,25 +1,49 @@
-"""The sample that ships with the extension, offered by Slicer's Sample Data module. Nothing is downloaded."""
+"""The samples that ship with the extension, offered by Slicer's Sample Data module. Nothing is downloaded."""
+
+from dataclasses import dataclass
 
 from orthoangles.paths import resources_dir
 
 CATEGORY = "OrthoAngles"
-SPINE_SAMPLE = "SpineAP"
-SPINE_FILE = "spine-ap-sample.png"
-SPINE_SHA256 = "72adb26d271719f75407425d476291abbc74a0ce444c53125e3dce5b9bd0f901"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A radiograph by the extension's own simulation: its name in Sample Data, its file and that file's digest."""
+
+    name: str
+    fileName: str
+    sha256: str
+
+
+SPINE = Sample("SpineAP", "spine-ap-sample.png", "72adb26d271719f75407425d476291abbc74a0ce444c53125e3dce5b9bd0f901")
+FOOT_AP = Sample("FootAP", "foot-ap-sample.png", "617cbc498bc54dd9835ef3808a9f9417abe8cbf207e8f21af53c76d04a8d0973")
+FOOT_LATERAL = Sample(
+    "FootLateral", "foot-lateral-sample.png", "33f7eaf8a35105a9d0e70680e2efd1563b9b57a65fc4b136c2b8c5a45cb5596f"
+)
 
 
 def registerSpineSample() -> None:
-    """Offer the spine radiograph, rendered by the extension's own simulation."""
+    """Offer the spine radiograph."""
+    _register(SPINE)
+
+
+def registerFootSamples() -> None:
+    """Offer the two views of the foot."""
+    for sample in (FOOT_AP, FOOT_LATERAL):
+        _register(sample)
+
+
+def _register(sample: Sample) -> None:
     import SampleData
 
-    image = resources_dir() / "SampleData" / SPINE_FILE
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
-        sampleName=SPINE_SAMPLE,
-        thumbnailFileName=str(resources_dir() / "Icons" / "SpineAP.png"),
-        uris=image.as_uri(),
-        fileNames=SPINE_FILE,
-        nodeNames=SPINE_SAMPLE,
-        checksums=f"SHA256:{SPINE_SHA256}",
+        sampleName=sample.name,
+        thumbnailFileName=str(resources_dir() / "Icons" / f"{sample.name}.png"),
+        uris=(resources_dir() / "SampleData" / sample.fileName).as_uri(),
+        fileNames=sample.fileName,
+        nodeNames=sample.name,
+        checksums=f"SHA256:{sample.sha256}",
         loadFileType="VolumeFile",
     )

@@ -103,6 +103,7 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event) -> None:
         """The scene is about to be emptied."""
         self.prediction.forget()
+        self.image.forget()
         self.showSession(None)
         self._disconnectParameters()
         self.parameters = None

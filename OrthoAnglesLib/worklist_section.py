@@ -22,6 +22,7 @@ class WorklistSection:
         self._panel, self._ui = panel, panel.ui
         self._entries = ()
         self._path: Path | None = None
+        self._exported: set[str] = set()
         self._message = ""
         self._shownFolders: tuple[str, str] | None = None
         self._table = Table(self._ui.worklistTable, [_("Image"), _("State")], stretched=_IMAGE)
@@ -108,8 +109,9 @@ class WorklistSection:
         with slicer.util.tryWithErrorDisplay(_("The image could not be loaded."), waitCursor=True):
             volume = logic.loadImage(path)
             if self._path is not None and parameters.volume is not None:
-                logic.removeCase(parameters.volume, parameters.protocolId)
+                logic.removeCase(parameters.volume)
             self._path, self._message = path, ""
+            self._exported.clear()
             parameters.volume = volume
             self._ui.worklistTable.selectRow([entry.path for entry in self._entries].index(path))
 
@@ -119,8 +121,17 @@ class WorklistSection:
             caseId = self._panel.logic.exportCorrection(
                 self._panel.session, parameters.datasetFolder, parameters.reader.strip()
             )
-            if self._path is not None:
+            self._exported.add(parameters.volume.GetID())
+            self._message = _("Exported as case {case}.").format(case=caseId)
+            left = self._feetLeft(parameters.volume)
+            if left:
+                self._message += " " + _("Still to be exported from this image: {names}.").format(names=", ".join(left))
+            elif self._path is not None:
                 self._worklist().note(self._path, caseId)
             self._readFolder()
-            self._message = _("Exported as case {case}.").format(case=caseId)
         self._panel.refresh()
+
+    def _feetLeft(self, volume) -> list[str]:
+        """Feet of the same image that were found and not exported: the image is not done before."""
+        others = self._panel.logic.otherFeet(volume)
+        return [each.GetName() for each in others if each.GetID() not in self._exported]

@@ -117,13 +117,15 @@ def draw_thumbnail(sample: Path) -> QImage:
 
 def main() -> None:
     application = QGuiApplication([])
-    icons = REPOSITORY / "Resources" / "Icons"
+    icons, samples = (REPOSITORY / "Resources" / folder for folder in ("Icons", "SampleData"))
     cobb = draw_cobb()
     for path, image in (
         (REPOSITORY / "CobbModule" / "Resources" / "Icons" / "CobbModule.png", cobb),
         (REPOSITORY / "FootAngleModule" / "Resources" / "Icons" / "FootAngleModule.png", draw_foot()),
         (icons / "OrthoAngles.png", cobb),
-        (icons / "SpineAP.png", draw_thumbnail(REPOSITORY / "Resources" / "SampleData" / "spine-ap-sample.png")),
+        (icons / "SpineAP.png", draw_thumbnail(samples / "spine-ap-sample.png")),
+        (icons / "FootAP.png", draw_thumbnail(samples / "foot-ap-sample.png")),
+        (icons / "FootLateral.png", draw_thumbnail(samples / "foot-lateral-sample.png")),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(str(path))

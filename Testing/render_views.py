@@ -1,11 +1,13 @@
-"""Screenshot of the slice view with a measured spine: ``python Testing/render_views.py [--output PNG]``.
+"""Screenshots of the slice view with measured samples: ``python Testing/render_views.py [NAME ...] [--output FOLDER]``.
 
-Shows the shipped sample radiograph with its true landmarks, as the extension draws them.
+Shows the shipped sample radiographs as the extension draws them, by default with their true landmarks; with
+``--network`` those that the shipped networks find.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,42 +23,74 @@ from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import load_protocol
 from orthoangles.scene import MeasurementSession, add_volume, start_host
 
-SAMPLE = resources_dir() / "SampleData" / "spine-ap-sample.png"
-TRUTH = SAMPLE.with_suffix(".truth.mrk.json")
-SCREENSHOT = resources_dir() / "Screenshots" / "cobb-view.png"
+SCREENSHOTS = resources_dir() / "Screenshots"
+
+
+class Shot(NamedTuple):
+    """A sample, the end of its truth's name, the protocol, and the picture's (width, height)."""
+
+    sample: str
+    truth: str
+    protocol: str
+    size: tuple[int, int]
+
+    @property
+    def image(self) -> Path:
+        """File of the radiograph."""
+        return resources_dir() / "SampleData" / f"{self.sample}.png"
+
+    def true_prediction(self) -> Prediction:
+        """The sample's true landmarks in the shape of a prediction."""
+        protocol = load_protocol(self.protocol)
+        points = read_markups(self.image.with_suffix(f".truth{self.truth}.mrk.json")).ordered(protocol.landmark_ids)
+        unknown = np.full(len(points), np.nan)
+        return Prediction(protocol.id, protocol.landmark_ids, points, unknown, unknown, ModelInfo("truth", "1", ""))
+
+
+SHOTS = {
+    "cobb-view": Shot("spine-ap-sample", "", "spine-ap-cobb", (560, 1100)),
+    "foot-ap-view": Shot("foot-ap-sample", "", "foot-ap", (560, 1100)),
+    "foot-hallux-view": Shot("foot-ap-sample", "-hallux", "foot-ap-hallux", (560, 1100)),
+    "foot-lateral-view": Shot("foot-lateral-sample", "", "foot-lateral", (1100, 840)),
+}
 
 
 def main() -> None:
-    """Write the screenshot and say where it is."""
+    """Write the screenshots and say where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=SCREENSHOT)
-    parser.add_argument("--size", type=int, nargs=2, default=(560, 1100), metavar=("WIDTH", "HEIGHT"))
-    arguments = parser.parse_args()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    render(arguments.output, tuple(arguments.size))
-    print(f"wrote {arguments.output}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SHOTS)}; default: all")
+    parser.add_argument("--output", type=Path, default=SCREENSHOTS, metavar="FOLDER")
+    parser.add_argument("--network", action="store_true", help="landmarks of the shipped networks")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in SHOTS]
+    if unknown:
+        parser.error(f"there is no picture '{unknown[0]}'; choose among {', '.join(SHOTS)}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.names or SHOTS:
+        path = options.output / f"{name}.png"
+        render(SHOTS[name], path, network=options.network)
+        print(f"wrote {path}")
 
 
-def render(path: Path, size: tuple[int, int]) -> None:
+def render(shot: Shot, path: Path, *, network: bool) -> None:
     """Measure the sample in a head-less scene and draw it."""
     host = start_host()
-    volume = add_volume(host.scene, read_image(SAMPLE))
-    session = MeasurementSession.create(volume, "spine-ap-cobb")
-    session.set_prediction(_truth())
-    view = SliceView(host, size)
+    image = read_image(shot.image)
+    volume = add_volume(host.scene, image)
+    session = MeasurementSession.create(volume, shot.protocol, image=image)
+    session.set_prediction(_predicted(shot, image) if network else shot.true_prediction())
+    view = SliceView(host, shot.size)
     view.show(volume)
     view.screenshot(path)
     view.close()
     session.close()
+    host.scene.Clear(True)
 
 
-def _truth() -> Prediction:
-    """The sample's true landmarks in the shape of a prediction."""
-    protocol, markups = load_protocol("spine-ap-cobb"), read_markups(TRUTH)
-    places = dict(zip(markups.labels, markups.points, strict=True))
-    points = np.array([places[landmark_id] for landmark_id in protocol.landmark_ids])
-    unknown = np.full(len(points), np.nan)
-    return Prediction(protocol.id, protocol.landmark_ids, points, unknown, unknown, ModelInfo("truth", "1", ""))
+def _predicted(shot: Shot, image) -> Prediction:
+    from orthoangles.predicting import backend_for
+
+    return backend_for(load_protocol(shot.protocol)).predict(image)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from orthoangles.geometry import angle_between, project, signed_angle, welsch_line_fit
-from orthoangles.grading import grade
+from orthoangles.outcomes import with_value, without_value
 from orthoangles.protocols import Axis, MeasurementDefinition, Protocol
 from orthoangles.results import AxisLine, Measurement
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from orthoangles.measuring_case import Case
 
 NORMAL_95 = 1.959963984540054
+
+_NOISE = 0.03
+"""Noise of a point as a share of its axis' length where millimetres are not known: 1 mm on a metatarsal (inferred)."""
 
 _PARALLEL = 0.02
 """Sine, about 1 degree: axes nearer to parallel than that do not tell which way round an image is."""
@@ -92,7 +95,8 @@ def _fitted(case: "Case", axis: Axis, rows: np.ndarray, handles: np.ndarray) -> 
     points = np.vstack([handles, extra])
     if not np.ptp(points, axis=0).any():
         return f"the points of {axis.name} coincide"
-    fit = welsch_line_fit(points, scale=axis.scale)
+    length = float(np.linalg.norm(handles[-1] - handles[0]))
+    fit = welsch_line_fit(points, scale=axis.scale if case.in_mm or not length else _NOISE * length)
     direction = fit.direction if (handles[-1] - handles[0]) @ fit.direction >= 0 else -fit.direction
     along = (handles - fit.centre) @ direction
     line = AxisLine(axis.id, axis.name, fit.centre + along.min() * direction, fit.centre + along.max() * direction)
@@ -162,24 +166,14 @@ def measure_angle(case: "Case", definition: MeasurementDefinition) -> Measuremen
     if isinstance(projected, str):
         return without_value(definition, projected)
     u, v, normal = projected
-    turn = _positive_turn(case, definition)
+    turn = positive_turn(case, definition)
     if isinstance(turn, str):
         return without_value(definition, turn)
     cosine_angle, value = _value(definition, turn, u, v, normal)
     variance = _variance(case, solved, u, v, cosine_angle)
-    return Measurement(
-        definition.id,
-        definition.name,
-        value,
-        definition.unit,
-        definition.plane,
-        definition.definition,
-        definition.source,
-        grade=grade(definition.grades, value, case.age),
-        interval=None if variance is None else _interval(value, variance, definition.signed or definition.complement),
-        axes=_lines(definition, solved),
-        details={"side": case.side} if definition.mirrored else {},
-    )
+    interval = None if variance is None else _interval(value, variance, definition.signed or definition.complement)
+    details = {"side": case.side} if definition.mirrored else {}
+    return with_value(case, definition, value, interval, _lines(definition, solved), details)
 
 
 def _lines(definition: MeasurementDefinition, solved: list[SolvedAxis]) -> tuple[AxisLine, ...]:
@@ -190,12 +184,6 @@ def _lines(definition: MeasurementDefinition, solved: list[SolvedAxis]) -> tuple
         if np.linalg.norm(foot) > 0:
             first = AxisLine(first.id, f"perpendicular to {first.name}", second.start, second.start + foot)
     return first, second
-
-
-def without_value(definition: MeasurementDefinition, reason: str) -> Measurement:
-    """A measurement that could not be made, and why."""
-    d = definition
-    return Measurement(d.id, d.name, None, d.unit, d.plane, d.definition, d.source, reason=reason)
 
 
 def _value(
@@ -210,10 +198,9 @@ def _value(
     return angle, min(angle, 180.0 - angle) if definition.folded else angle
 
 
-def _positive_turn(case: "Case", definition: MeasurementDefinition) -> int | str:
-    """1 where a clockwise turn in the image (right-handed about a plane's normal) is positive, -1 where the other is.
-
-    With ``sense`` the landmarks tell; or why they do not.
+def positive_turn(case: "Case", definition: MeasurementDefinition) -> int | str:
+    """Of a signed angle: 1 where a clockwise turn in the image (right-handed about a plane's normal) is positive, -1
+    where the other is. With ``sense`` the landmarks tell; or why they do not.
     """
     if not (definition.signed and definition.sense):
         turned = (definition.positive == "counterclockwise") != (definition.mirrored and case.side == "left")

@@ -198,6 +198,7 @@ class Case:
         self.points, self.missing = _checked_points(points, len(protocol.landmarks))
         self.variance = None if spread is None else _checked_variance(spread, len(protocol.landmarks))
         self.plane = image_plane(image)
+        self.in_mm = bool(getattr(image, "has_spacing", True))
         if age is not None and not age >= 0:
             raise ValueError(f"age is {age}, expected years, zero or more")
         self.age = age

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orthoangles.axis_angles import NORMAL_95, ends_of, in_plane, without_value
-from orthoangles.grading import grade
+from orthoangles.axis_angles import NORMAL_95, ends_of, in_plane
+from orthoangles.outcomes import with_value, without_value
 from orthoangles.protocols import MeasurementDefinition
 from orthoangles.results import Measurement
 
@@ -33,18 +33,8 @@ def measure_offset(case: "Case", definition: MeasurementDefinition) -> Measureme
         return without_value(definition, f"{solved[1].line.name} runs along {solved[0].line.name}: no side is positive")
     value = 100 * flat.offset
     half = None if case.variance is None else 100 * NORMAL_95 * flat.variance(case.variance) ** 0.5
-    return Measurement(
-        definition.id,
-        definition.name,
-        value,
-        definition.unit,
-        definition.plane,
-        definition.definition,
-        definition.source,
-        grade=grade(definition.grades, value, case.age),
-        interval=None if half is None or np.isnan(half) else (value - half, value + half),
-        axes=(solved[0].line,),
-    )
+    interval = None if half is None or np.isnan(half) else (value - half, value + half)
+    return with_value(case, definition, value, interval, axes=(solved[0].line,))
 
 
 class _Flat:

@@ -1,5 +1,7 @@
 """A radiograph with landmarks, the lines that angles were taken between, and their values."""
 
+from collections import Counter
+
 import numpy as np
 
 from orthoangles.images import display_range
@@ -7,6 +9,7 @@ from orthoangles.results import Measurement, MeasurementResult
 
 _COLOURS = ("#ffd23f", "#4cc9f0", "#ff7b9c", "#9bf06a", "#c8a2ff")
 _LANDMARK = "#ff5a36"
+_DASH = 6.0
 _HEIGHTS = (1000, 2000)
 
 
@@ -26,15 +29,16 @@ def draw_overlay(image, points: np.ndarray, result: MeasurementResult, protocol)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(image.array[0], cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
     axes.set_axis_off()
-    # Sizes in points follow the picture: 1 % of its height for text.
-    unit = rows * scale * 0.72 / 100
+    # Sizes in points follow the picture: 1 % of its longer side for text.
+    unit = max(rows, columns) * scale * 0.72 / 100
     ij = _index(image, points)
     axes.scatter(ij[:, 0], ij[:, 1], s=(0.24 * unit) ** 2 * np.pi, c=_LANDMARK, linewidths=0)
     taken: list[float] = []
     shown = [(result.by_id(entry.id), entry) for entry in protocol.measurements if entry.drawn]
     shown = [(entry, definition) for entry, definition in shown if entry.value is not None and len(entry.axes) == 2]
+    strokes = _Strokes([axis.id for entry, _ in shown for axis in entry.axes])
     for colour, (entry, definition) in zip(_COLOURS * len(shown), shown, strict=False):
-        _draw_angle(axes, image, entry, _caption(entry, definition), colour, unit, taken)
+        _draw_angle(axes, image, entry, _caption(entry, definition), colour, strokes, unit, taken)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     return figure
@@ -46,7 +50,31 @@ def _index(image, points: np.ndarray) -> np.ndarray:
     return image.index_points(points[np.isfinite(points).all(axis=1)])[:, :2]
 
 
-def _draw_angle(axes, image, entry: Measurement, caption: str, colour: str, unit: float, taken: list[float]) -> None:
+class _Strokes:
+    """Line styles: an axis that belongs to several angles is dashed in the colours of all of them."""
+
+    def __init__(self, axis_ids: list[str]) -> None:
+        self._uses, self._drawn = Counter(axis_ids), Counter()
+
+    def next(self, axis_id: str) -> dict:
+        """Of the next line drawn along this axis; matplotlib's keywords."""
+        uses, drawn = self._uses[axis_id], self._drawn[axis_id]
+        self._drawn[axis_id] += 1
+        if uses == 1:
+            return {"solid_capstyle": "round"}
+        return {"linestyle": (_DASH * (uses - drawn), (_DASH, _DASH * (uses - 1))), "dash_capstyle": "butt"}
+
+
+def _draw_angle(
+    axes,
+    image,
+    entry: Measurement,
+    caption: str,
+    colour: str,
+    strokes: _Strokes,
+    unit: float,
+    taken: list[float],
+) -> None:
     columns, rows, _ = image.size
     ends = []
     for axis in entry.axes:
@@ -55,8 +83,9 @@ def _draw_angle(axes, image, entry: Measurement, caption: str, colour: str, unit
         middle, direction = (start + end) / 2, (end - start) / max(np.linalg.norm(end - start), 1e-9)
         reach = 0.30 * columns
         line = np.stack([middle - reach * direction, middle + reach * direction])
-        axes.plot(*line.T, color=colour, linewidth=0.16 * unit, alpha=0.55, solid_capstyle="round")
-        axes.plot(*np.stack([start, end]).T, color=colour, linewidth=0.32 * unit, solid_capstyle="round")
+        stroke = strokes.next(axis.id)
+        axes.plot(*line.T, color=colour, linewidth=0.16 * unit, alpha=0.7, **stroke)
+        axes.plot(*np.stack([start, end]).T, color=colour, linewidth=0.36 * unit, **stroke)
         ends.append((middle, line))
     # The value stands halfway between the two lines, on the side where there is more room.
     middle = (ends[0][0] + ends[1][0]) / 2

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,11 @@ class Backend:
 
     def __init__(self, bundle: str | Path, device: str = "auto") -> None:
         self.folder = bundle_folder(bundle)
-        metadata = _read_json(self.folder / "configs" / "metadata.json")
+        metadata = bundle_metadata(self.folder)
         self._weights = self.folder / "models" / "model.pt"
         self.model = ModelInfo(metadata["name"], metadata["version"], _checked_digest(self._weights, metadata))
-        self.protocol = load_protocol(metadata["orthoangles"]["protocol"])
+        named = metadata["orthoangles"]["protocol"]
+        self.protocol = load_protocol(named) if named else None
         self.device = _device(device)
         self._lock = threading.Lock()
         self._load()
@@ -79,6 +81,7 @@ class Backend:
         self._preprocess = parser.get_parsed_content("preprocessing")
         self._infer = parser.get_parsed_content("inferer")
         self._decode = parser.get_parsed_content("postprocessing")
+        self._finder_bundle = parser.get("finder", "")
         try:
             state = torch.load(self._weights, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state)
@@ -89,6 +92,25 @@ class Backend:
         self.network = self.network.eval().to(self.device, memory_format=torch.channels_last)
         self._steps = sum(1 for module in self.network.modules() if isinstance(module, torch.nn.Conv2d))
 
+    def views(self, image: Image) -> tuple[Image, ...]:
+        """An upright image for each subject in ``image``: for a foot's protocol the feet that a finder sees in it.
+
+        Physical points of these images are those of ``image``; where nothing is to be changed, it is ``image`` itself.
+        Raises :class:`ImageError` where it shows no foot, or a foot in another view than the protocol's.
+        """
+        require_radiograph(image)
+        if not self._finder_bundle:
+            return (image,)
+        from orthoangles.foot_views import upright_feet
+
+        return upright_feet(image, self._finder.find(image), self.protocol)
+
+    @cached_property
+    def _finder(self):
+        from orthoangles.networks.foot_finder import FootFinder
+
+        return FootFinder(self._finder_bundle, str(self.device))
+
     def predict(
         self,
         image: Image,
@@ -96,7 +118,7 @@ class Backend:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Prediction:
-        """Landmarks of ``image``.
+        """Landmarks of ``image``, one of :meth:`views`.
 
         ``progress(fraction, message)`` is called from this thread; ``cancelled()`` is asked between the layers of the
         network, and when it returns true :class:`PredictionCancelled` is raised.
@@ -114,7 +136,7 @@ class Backend:
             with self._watched(report), _precision(self.device):
                 output = self._infer(inputs, self.network)
             report(0.95, "Placing the landmarks")
-            decoded = self._decode(output[0].float().cpu())
+            decoded = self._decode(_of_one_image(output))
             seconds = time.perf_counter() - started
         prediction = self._prediction(image, framed, decoded, seconds)
         report(1.0, "Done")
@@ -141,11 +163,8 @@ class Backend:
 
     def _prediction(self, image: Image, framed, decoded, seconds: float) -> Prediction:
         from orthoangles.measuring import plausibility
-        from orthoangles.networks.framing import to_plane
 
-        plane = to_plane(framed, decoded.points)
-        index = np.column_stack([plane / image.spacing[:2], np.zeros(len(plane))])
-        points = image.physical_points(index)
+        points = self._physical(image, framed, decoded.points)
         step = float(np.abs(np.linalg.det(np.asarray(framed.affine)[:2, :2])) ** 0.5)
         return Prediction(
             protocol=self.protocol.id,
@@ -153,11 +172,27 @@ class Backend:
             points=points,
             confidence=decoded.confidence,
             spread=decoded.spread * step,
+            foreground={axis: self._physical(image, framed, places) for axis, places in decoded.foreground.items()},
             model=self.model,
             warnings=(*decoded.warnings, *plausibility(self.protocol, points, image=image)),
             device=str(self.device),
             seconds=seconds,
         )
+
+    @staticmethod
+    def _physical(image: Image, framed, places: np.ndarray) -> np.ndarray:
+        """(m, 2) points in frame pixels -> (m, 3) LPS mm."""
+        from orthoangles.networks.framing import to_plane
+
+        plane = to_plane(framed, places)
+        return image.physical_points(np.column_stack([plane / image.spacing[:2], np.zeros(len(plane))]))
+
+
+def _of_one_image(output):
+    """What a network says of the only image of its batch, on the CPU; it may be a tensor or several."""
+    if isinstance(output, (tuple, list)):
+        return tuple(_of_one_image(part) for part in output)
+    return output[0].float().cpu()
 
 
 class _Reporter:
@@ -185,6 +220,11 @@ def bundle_folder(bundle: str | Path) -> Path:
         if (folder / "configs" / "metadata.json").is_file():
             return folder
     raise PredictionError(f"there is no model bundle '{Path(bundle).name}': its configs/metadata.json is missing")
+
+
+def bundle_metadata(bundle: str | Path) -> dict:
+    """configs/metadata.json of a bundle; PredictionError where it cannot be read."""
+    return _read_json(bundle_folder(bundle) / "configs" / "metadata.json")
 
 
 def _read_json(path: Path) -> dict:

@@ -14,7 +14,10 @@ from orthoangles.atomic import replacing, write_bytes, write_json
 from orthoangles.predictions import ModelInfo
 from orthoangles.results import Measurement, MeasurementResult
 
-CSV_COLUMNS = ("image", "protocol", "id", "name", "value", "unit", "plane", "grade", "low", "high", "reason", "details")
+CSV_COLUMNS = (
+    *("image", "side", "protocol", "id", "name", "value", "unit", "plane", "grade"),
+    *("low", "high", "reason", "details"),
+)
 
 
 def record(
@@ -98,8 +101,9 @@ def write_measurements_csv(path: Path, content: dict[str, Any]) -> None:
     for entry in content["measurements"]:
         low, high = entry["interval"] or (None, None)
         details = "; ".join(f"{key}: {value}" for key, value in entry["details"].items())
-        row = (content["image"], content["protocol"], entry["id"], entry["name"], entry["value"], entry["unit"],
-               entry["plane"], entry["grade"], low, high, entry["reason"], details)  # fmt: skip
+        of_image = (content["image"], content.get("side"), content["protocol"])
+        row = (*of_image, entry["id"], entry["name"], entry["value"], entry["unit"], entry["plane"], entry["grade"])
+        row += (low, high, entry["reason"], details)
         table.writerow(["" if cell is None else cell for cell in row])
     write_bytes(path, text.getvalue().encode("utf-8-sig"))
 

@@ -11,23 +11,19 @@ the scanned subject, and how many poses were rejected for which bones or angles.
 import argparse
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from orthoangles.errors import SimulationError
 from orthoangles.measuring import measure
 from orthoangles.protocols import Protocol, load_protocol
-from orthoangles.simulation import foot as simulation
-from orthoangles.simulation.pose.deformities import DISTRIBUTIONS, draw_angles, joint_bias
-from orthoangles.simulation.pose.foot_pool import foot_pool
+from orthoangles.simulation.foot import FootOptions, attempts
+from orthoangles.simulation.pose.deformities import DISTRIBUTIONS
 from orthoangles.simulation.pose.pose_angles import in_image, lps
 from orthoangles.simulation.pose.posed_foot import PosedFoot
-from orthoangles.simulation.pose.stance import Stance
-from orthoangles.simulation.pose.standing import pose_foot
 
 PROTOCOLS = {"foot-ap-hallux": "ap", "foot-ap": "ap", "foot-lateral": "lateral", "foot-wbct": None}
 """Protocol -> the view whose camera makes its points."""
@@ -56,38 +52,6 @@ PUBLISHED = {
 """What the sources in docs/FOOT.md say, and S1's means; where nothing stands, nothing comparable was at hand."""
 
 
-class Attempt(NamedTuple):
-    """One attempt at a pose: the ``posed`` foot and its ``cameras``, or the ``reason`` why there is none."""
-
-    subject: str
-    posed: PosedFoot | None
-    cameras: Mapping[str, Any]
-    reason: str
-
-
-def attempts(options: simulation.FootOptions, seed: int, most: int = 12) -> Iterable[Attempt]:
-    """What ``simulate_foot`` tries for this seed, up to and with the first pose that holds."""
-    pool = foot_pool(options.bones, options.persons)
-    for attempt in range(most):
-        of_body, of_pose = np.random.default_rng([seed, attempt]).spawn(6)[:2]
-        try:
-            body = simulation._body(pool, options, of_body)
-        except SimulationError as error:
-            yield Attempt("", None, {}, str(error))
-            continue
-        cameras = simulation._cameras(body, options, of_pose)
-        angles = draw_angles(of_pose, options.distribution, options.angles)
-        lean = tuple(float(v) for v in of_pose.normal([0.0, 3.0], [2.0, 3.0]))
-        try:
-            stance = Stance(lean, joint_bias(of_pose, angles), body.size)
-            posed = pose_foot(body.bones, angles, stance, cameras, body.side)
-        except SimulationError as error:
-            yield Attempt(body.subject, None, cameras, str(error))
-            continue
-        yield Attempt(body.subject, posed, cameras, "")
-        return
-
-
 def measured(posed: PosedFoot, cameras: Mapping[str, Any]) -> dict[str, float]:
     """``protocol/measurement`` -> degrees (or percent) of every measurement that has a value."""
     values = {}
@@ -113,12 +77,13 @@ class Case(NamedTuple):
     reasons: Sequence[str]
 
 
-def case(options: simulation.FootOptions, seed: int) -> Case:
+def case(options: FootOptions, seed: int) -> Case:
     """Pose and measure the foot of one seed."""
     tried = list(attempts(options, seed))
     reasons = [each.reason for each in tried if each.reason]
     last = tried[-1]
-    return Case(last.subject, measured(last.posed, last.cameras) if last.posed else {}, reasons)
+    subject = last.body.subject if last.body else ""
+    return Case(subject, measured(last.posed, last.cameras) if last.posed else {}, reasons)
 
 
 def angle_table(cases: Sequence[Case]) -> str:
@@ -200,9 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes")
     asked = parser.parse_args(arguments)
     for distribution in asked.distribution or DISTRIBUTIONS:
-        options = simulation.FootOptions(
-            bones=asked.bones, distribution=distribution, variation=asked.variation, plain=True
-        )
+        options = FootOptions(bones=asked.bones, distribution=distribution, variation=asked.variation, plain=True)
         seeds = range(asked.first, asked.first + asked.seeds)
         cases = _all(partial(case, options), seeds, asked.workers)
         print(f"## {distribution}, {asked.seeds} seeds\n\n{angle_table(cases)}\n\n{reason_table(cases)}\n", flush=True)

@@ -1,15 +1,22 @@
-"""``measure --landmarks`` on feet: there is no network for them yet, and landmarks placed by hand do."""
+"""``measure`` on feet: landmarks placed by hand, two feet in one image, and the samples that ship."""
 
 import csv
+import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 from support.feet import RIGHT_LPS, hallux_foot, lateral_foot, on_film, ordered, standing_angles, standing_foot
+from support.foot_images import foot_picture
+from support.tools import TOOLS, tool
 
-from orthoangles.annotation.markups_json import write_markups
+from orthoangles.annotation.markups_json import read_markups, write_markups
 from orthoangles.cli import main
+from orthoangles.images import read_image
+from orthoangles.paths import resources_dir
 from orthoangles.protocols import load_protocol
 
 pytestmark = pytest.mark.endtoend
@@ -70,3 +77,91 @@ def test_a_volume_of_a_foot(tmp_path, capsys):
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert (rows["foot-ankle-offset"]["unit"], rows["foot-ankle-offset"]["plane"]) == ("%", "axial")
     assert (rows["hallux-valgus-angle"]["plane"], rows["hallux-valgus-angle-3d"]["plane"]) == ("axial", "")
+
+
+def test_a_flat_image_is_refused_as_a_volume(film, tmp_path, capsys):
+    points = ordered("foot-wbct", standing_foot()) * RIGHT_LPS
+    write_markups(tmp_path / "placed.mrk.json", load_protocol("foot-wbct").landmark_ids, points)
+    arguments = ["measure", film, "--protocol", "foot-wbct", "--landmarks", tmp_path / "placed.mrk.json"]
+    assert main([*map(str, arguments), "--output", str(tmp_path / "out")]) == 1
+    assert "foot.png: this is a flat image; a CT volume is needed here" in capsys.readouterr().err
+
+
+# Two feet
+
+
+@pytest.fixture
+def both(tmp_path, monkeypatch):
+    """Two feet in one image, and a network that finds them."""
+    from orthoangles.cli import measuring
+
+    picture = foot_picture("foot-ap", (20.0, 35.0), (True, False), turns=2)
+    protocol = dataclasses.replace(load_protocol("foot-ap"), bundle="stand-in")
+    monkeypatch.setattr("orthoangles.protocols.load_protocol", lambda protocol_id: protocol)
+    monkeypatch.setattr(measuring, "_backend", lambda parser, protocol, device: picture.network(protocol))
+    return picture.write(tmp_path / "feet.png")
+
+
+def test_two_feet_are_two_lines_of_json_and_one_image(both, film, tmp_path, capsys):
+    (tmp_path / "broken.png").write_text("no picture")
+    arguments = ["measure", both, tmp_path / "broken.png", "--protocol", "foot-ap", "--output", tmp_path / "out"]
+    assert main([*map(str, arguments), "--json"]) == 1
+    printed = capsys.readouterr()
+    first, second, broken = [json.loads(line) for line in printed.out.splitlines()]
+    assert [(r["image"], r["side"]) for r in (first, second)] == [("feet.png", "right"), ("feet.png", "left")]
+    assert values(first)["hallux-valgus-angle"] == pytest.approx(35.0, abs=1e-3)
+    assert broken["image"] == "broken.png"
+    assert "1 of 2 measured" in printed.err
+    assert "2/2" in printed.err  # the progress bar counts images
+    assert {path.name for path in (tmp_path / "out").glob("*.overlay.png")} == {
+        "feet-left.overlay.png",
+        "feet-right.overlay.png",
+    }
+
+
+def test_people_are_told_which_foot_it_is(both, tmp_path, capsys):
+    assert main(["measure", str(both), "--protocol", "foot-ap", "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "feet.png (foot-ap), right side" in printed
+    assert "feet.png (foot-ap), left side" in printed
+
+
+# The samples
+
+SAMPLES = {"foot-ap": "foot-ap", "foot-ap-hallux": "foot-ap", "foot-lateral": "foot-lateral"}
+
+
+@pytest.mark.parametrize("protocol_id", SAMPLES)
+def test_the_truth_of_a_sample_is_what_its_landmarks_measure(protocol_id, tmp_path, capsys):
+    stem = f"{SAMPLES[protocol_id]}-sample"
+    truth = f"{stem}.truth{protocol_id.removeprefix(SAMPLES[protocol_id])}"
+    folder = resources_dir() / "SampleData"
+    points = read_markups(folder / f"{truth}.mrk.json").ordered(load_protocol(protocol_id).landmark_ids)
+    assert np.isfinite(points).all()
+    record = measured(tmp_path, folder / f"{stem}.png", protocol_id, points, capsys)
+    noted = json.loads((folder / f"{truth}.json").read_text())
+    assert values(record) == pytest.approx(values(noted), abs=1e-6)
+    assert None not in values(record).values()
+    assert record["side"] == (None if protocol_id == "foot-lateral" else "right")
+    assert (folder / f"{stem}.png").stat().st_size < 700_000
+
+
+def test_the_samples_are_what_the_simulation_renders_today():
+    """Resources/SampleData is made by a command; a change of the simulation must not part the two."""
+    foot = tool("make_sample_data").foot()
+    for view, made in (("ap", foot.ap), ("lateral", foot.lateral)):
+        path = resources_dir() / "SampleData" / f"foot-{view}-sample.png"
+        shipped = read_image(path).array[0].astype(int)
+        # Another machine's arithmetic may end the search for the pose a little elsewhere.
+        assert np.abs(shipped - made.image.astype(int)).mean() < 1
+        protocol = load_protocol(f"foot-{view}")
+        places = read_markups(path.with_suffix(".truth.mrk.json")).ordered(protocol.landmark_ids)[:, :2]
+        assert np.allclose(places, [made.points[name] for name in protocol.landmark_ids], atol=0.2)
+
+
+def test_the_tool_refuses_a_sample_that_it_does_not_know(tmp_path):
+    command = [sys.executable, TOOLS / "make_sample_data.py", "knee-ap", "--output", tmp_path / "samples"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no sample 'knee-ap'; choose among spine-ap, foot-ap, foot-lateral" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from support.tools import tool
 
 from orthoangles.annotation.markups_json import read_markups, write_markups
 from orthoangles.cli import main
@@ -204,7 +205,7 @@ def test_nothing_of_a_dicom_patient_comes_out(folder, tmp_path, capsys):
         (["measure"], "IMAGE"),
         (["measure", "x.png"], "--protocol"),
         (["measure", "x.png", "--protocol", "knee"], "choose one of foot-ap, foot-ap-hallux, .*spine-ap-cobb"),
-        (["measure", "x.png", "--protocol", "foot-ap"], "'foot-ap' has no network yet; .*by hand: --landmarks"),
+        (["measure", "x.nrrd", "--protocol", "foot-wbct"], "'foot-wbct' has no network yet; .*by hand: --landmarks"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--landmarks", "gone.mrk.json"], "does not exist"),
         (["measure", "x.png", "y.png", "--protocol", "spine-ap-cobb", "--landmarks", str(TRUTH)], "several images"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--device", "abacus"], "choose one of auto"),
@@ -311,12 +312,7 @@ def test_confidences_are_probabilities(network_run):
 
 def test_the_sample_is_what_the_simulation_renders_today():
     """Resources/SampleData is made by a command; a change of the simulation must not part the two."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("make_sample_data", REPOSITORY / "tools" / "make_sample_data.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    spine = simulate_spine(tool.SEED, tool.SIZE, curve_angle=tool.CURVE_ANGLE, curve_count=tool.CURVE_COUNT)
+    spine = tool("make_sample_data").spine()
     shipped = read_image(SAMPLE).array[0].astype(int)
     # Another machine's arithmetic may round a grey value the other way.
     assert np.abs(shipped - spine.image.astype(int)).max() <= 1

@@ -1,4 +1,4 @@
-"""The foot's door to the same panel: four protocols to place by hand, and no network to run."""
+"""The foot's door to the same panel: four protocols whose landmarks may be placed by hand."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_protocol_that_is_still_to_come_is_announced(slicer_host):
     assert missingOffersNotice((knee,)).endswith("Knee, alignment (knee-ap)")
 
 
-def test_run_says_that_there_is_no_network_and_does_nothing(slicer_host, foot_panel, radiograph):
+def test_without_a_network_run_says_so_and_does_nothing(slicer_host, foot_panel, radiograph):
     foot_panel.image.load(str(radiograph))
     for offer in foot_panel.offers():
         choose(foot_panel, offer.id)
@@ -86,8 +86,8 @@ def test_a_script_is_told_before_anything_is_installed(slicer_host, foot_panel, 
     volume = foot_panel.parameters.volume
     monkeypatch.setattr(dependencies, "ensurePredicting", lambda: pytest.fail("asked for PyTorch"))
     for start in (foot_panel.logic.process, foot_panel.logic.startPrediction):
-        with pytest.raises(PredictionError, match="'foot-lateral' has no network yet; place its landmarks by hand"):
-            start(volume, "foot-lateral")
+        with pytest.raises(PredictionError, match="'foot-wbct' has no network yet; place its landmarks by hand"):
+            start(volume, "foot-wbct")
 
 
 @pytest.mark.parametrize("protocol_id", PROTOCOLS[:3])

@@ -1,4 +1,4 @@
-"""The panel with what really ships: the sample radiograph, the weights, the worker thread."""
+"""The panels with what really ships: the sample radiographs, the weights, the worker thread."""
 
 import json
 
@@ -50,3 +50,28 @@ def check_cancel(host, panel) -> None:
     host.process_events()
     assert panel.ui.predictionLabel.text == "Cancelled; nothing was changed."
     np.testing.assert_array_equal(panel.session.points, before)
+
+
+@pytest.mark.parametrize(
+    ("protocol_id", "sample", "truth"),
+    [
+        ("foot-ap-hallux", "foot-ap-sample", "truth-hallux"),
+        ("foot-ap", "foot-ap-sample", "truth"),
+        ("foot-lateral", "foot-lateral-sample", "truth"),
+    ],
+)
+def test_the_shipped_networks_measure_the_samples_of_feet(slicer_host, protocol_id, sample, truth):
+    from orthoangles.protocols import shipped_bundle
+
+    weights = REPOSITORY / "models" / (shipped_bundle(protocol_id) or "none") / "models" / "model.pt"
+    if not weights.is_file():
+        pytest.skip(f"no network ships with {protocol_id}")
+    panel = slicer_host.panel("FootAngleModule")
+    path = SAMPLE.with_name(f"{sample}.png")
+    (session,) = panel.logic.processAll(panel.logic.loadImage(path), protocol_id)
+    assert session.volume_node.GetName() == sample  # it is upright, and as it came
+    noted = json.loads(SAMPLE.with_name(f"{sample}.{truth}.json").read_text())
+    wanted = {entry["id"]: entry["value"] for entry in noted["measurements"]}
+    drawn = [definition.id for definition in session.protocol.measurements if definition.drawn]
+    found = {name: session.result.by_id(name).value for name in drawn}
+    assert found == pytest.approx({name: wanted[name] for name in drawn}, abs=DEGREES)

@@ -17,6 +17,8 @@ from orthoangles.predicting import Backend, available_devices, backend_for
 from orthoangles.protocols import load_protocol
 
 SHIPPED = models_dir() / "spine_ap_cobb"
+BUNDLES = ("spine_ap_cobb", "foot_view", "foot_ap_hallux", "foot_ap", "foot_lateral")
+TRAINING_CONFIGS = sorted(models_dir().glob("*/configs/train*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +161,33 @@ def test_the_protocol_names_its_bundle():
     assert load_protocol("spine-ap-cobb").bundle == "spine_ap_cobb"
 
 
-def test_shipped_metadata_passes_monai():
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_shipped_metadata_passes_monai(bundle):
     verify_metadata(
-        meta_file=str(SHIPPED / "configs" / "metadata.json"),
+        meta_file=str(models_dir() / bundle / "configs" / "metadata.json"),
         filepath=str(Path(__file__).parents[1] / "support" / "bundle_schema.json"),
     )
 
 
-def test_shipped_weights_are_those_of_the_metadata():
-    assert backend_for(load_protocol("spine-ap-cobb"), "cpu").model.name == "spine_ap_cobb"
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_shipped_weights_are_those_of_the_metadata_and_fit_the_network(bundle):
+    assert Backend(bundle, "cpu").model.name == bundle
+
+
+@pytest.mark.parametrize("protocol", ["spine-ap-cobb", "foot-ap-hallux", "foot-ap", "foot-lateral"])
+def test_a_protocol_names_its_bundle(protocol):
+    assert backend_for(load_protocol(protocol), "cpu").protocol.id == protocol
+
+
+@pytest.mark.parametrize("config", TRAINING_CONFIGS, ids=lambda path: f"{path.parts[-3]} {path.stem}")
+def test_every_training_config_can_be_built(config):
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    with torch.device("meta"):
+        network = parser.get_parsed_content("network_def")
+    schedule = parser.get_parsed_content("schedule")
+    assert sum(parameter.numel() for parameter in network.parameters()) > 1e5
+    assert 0 < schedule.rate_at(schedule.epochs / 2) <= schedule.rate
+    for entry in ("data", "loss"):
+        parser.get_parsed_content(entry)
+    assert f"'{config.name}'" in parser["run"][0] or config.name == "train.json"

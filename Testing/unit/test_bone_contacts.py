@@ -6,20 +6,19 @@ import trimesh
 from support.posed import standing_foot
 
 from orthoangles.simulation.anatomy.bones import Bone
+from orthoangles.simulation.anatomy.surface_distance import nearest_on_faces, winding_number
 from orthoangles.simulation.pose.contacts import (
+    STILL,
     JointGap,
     SurfaceSamples,
     exact_distances,
     joint_gaps,
-    nearby,
     placed_gaps,
     sampled,
     unacceptable,
-    winding_number,
 )
 
 pytestmark = pytest.mark.unit
-STILL = (np.eye(3), np.zeros(3))
 
 
 def ball(radius=10.0, centre=(0, 0, 0), name="ball"):
@@ -53,10 +52,16 @@ def test_placements_count():
     turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     distances, _ = exact_distances(one, other, (turn, np.array([0, 23.0, 0])), (turn.T, np.zeros(3)))
     assert distances.min() == pytest.approx(3.0, abs=0.05)
-    near = nearby(one, other, (turn, np.array([0, 23.0, 0])), (turn.T, np.zeros(3)))
-    nearest = near.distances.argmin()
-    assert near.distances[nearest] == pytest.approx(3.0, abs=0.15)
-    assert near.normals[nearest] == pytest.approx([0, 1, 0], abs=0.15)
+
+
+def test_the_nearest_point_of_a_face_lies_inside_it_on_its_edge_or_at_its_corner():
+    corners = np.array([[0.0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 9], [4, 0, 9], [0, 4, 9]])
+    bone = Bone("two", corners, np.array([[0, 1, 2], [3, 4, 5]], dtype=np.int32))
+    points = np.array([[1.0, 1, 2], [2, -3, 0], [7, -4, 0]])
+    nearest, distance = nearest_on_faces(bone, points, np.array([[0, 1]] * 3))
+    assert nearest[:, 0] == pytest.approx(np.array([[1.0, 1, 0], [2, 0, 0], [4, 0, 0]]))
+    assert nearest[:, 1] == pytest.approx(np.array([[1.0, 1, 9], [2, 0, 9], [4, 0, 9]]))
+    assert distance == pytest.approx(np.array([[2, 7], [3, np.hypot(3, 9)], [5, np.hypot(5, 9)]]))
 
 
 def test_winding_number_tells_inside_from_outside_near_an_edge():

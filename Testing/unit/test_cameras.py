@@ -101,19 +101,6 @@ def test_what_is_asked_for_lies_in_the_middle():
     assert np.allclose(plain.project(np.array([3.0, 52.0, 20.0])), [(columns - 1) / 2, (rows - 1) / 2])
 
 
-def test_cropping_moves_points_by_the_crop(camera):
-    point = np.array([5.0, 60.0, 30.0])
-    cropped = camera.cropped(40, 25, (300, 200))
-    assert np.allclose(cropped.project(point), camera.project(point) - (40, 25))
-    assert cropped.shape == (300, 200)
-
-
-def test_resampling_keeps_the_field(camera):
-    point = np.array([5.0, 60.0, 30.0])
-    coarse = camera.resampled(4.0)
-    assert np.allclose((coarse.project(point) + 0.5) * 4.0, camera.project(point) + 0.5)
-
-
 def test_a_camera_survives_json(camera):
     again = Camera.from_json(json.loads(json.dumps(camera.as_json())))
     point = np.array([5.0, 60.0, 30.0])

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orthoangles.geometry import (
+    ROBUST_LOSSES,
     angle_between,
     angle_between_lines,
     project,
+    robust_line_fit,
     signed_angle,
     total_least_squares_line,
     welsch_line_fit,
@@ -82,6 +84,60 @@ def test_one_bad_handle_bends_nothing():
     fit = welsch_line_fit(handles)
     assert angle_between(fit.direction, [0.0, 10.0, 1.0]) == pytest.approx(0.0, abs=1e-6)
     assert fit.weights == pytest.approx([1, 1, 1, 1, 0], abs=1e-9)
+
+
+def losses_of_lines(points, loss, scale, centre, angle):
+    """Sum of the loss over points (n, 2) for one line."""
+    u = direction(angle)
+    across = (points - centre) @ np.array([-u[1], u[0]])
+    return ROBUST_LOSSES[loss].loss((across / (ROBUST_LOSSES[loss].tuning * scale)) ** 2).sum()
+
+
+@pytest.mark.parametrize("loss", ["l2", "l1-l2", "fair", "huber", "welsch"])
+def test_fit_is_a_minimum_of_its_loss(loss):
+    points = segment_with_blob(25.0, 0.1, np.random.default_rng(3))
+    fit = robust_line_fit(points, loss, scale=1.5)
+    angle = math.degrees(math.atan2(fit.direction[1], fit.direction[0]))
+    least = losses_of_lines(points, loss, 1.5, fit.centre, angle)
+    across = np.array([-fit.direction[1], fit.direction[0]])
+    for turn, shift in [(0.05, 0), (-0.05, 0), (0, 0.02), (0, -0.02), (0.05, 0.02), (-0.05, 0.02)]:
+        assert losses_of_lines(points, loss, 1.5, fit.centre + shift * across, angle + turn) > least
+
+
+def test_least_absolute_distances_leave_half_of_the_points_on_either_side():
+    rng = np.random.default_rng(5)
+    points = np.stack([np.linspace(0, 60, 201), rng.normal(0, 1, 201) ** 3], axis=1)
+    fit = robust_line_fit(points, "l1")
+    side = (points - fit.centre) @ np.array([-fit.direction[1], fit.direction[0]])
+    assert abs((side > 0).sum() - (side < 0).sum()) <= 3
+
+
+def test_without_robustness_the_fit_is_total_least_squares():
+    points = segment_with_blob(70.0, 0.3, np.random.default_rng(1))
+    plain = total_least_squares_line(points)
+    assert angle_between_lines(robust_line_fit(points, "l2").direction, plain.direction) == pytest.approx(0, abs=1e-9)
+
+
+def test_losses_withstand_outliers_in_the_order_of_their_tails():
+    rng = np.random.default_rng(11)
+    errors = {loss: [] for loss in ("l2", "huber", "welsch")}
+    for _ in range(20):
+        truth = rng.uniform(-90, 90)
+        points = segment_with_blob(truth, 0.2, rng)
+        for loss, values in errors.items():
+            values.append(undirected_error(robust_line_fit(points, loss), truth))
+    assert np.mean(errors["l2"]) > 2 * np.mean(errors["huber"]) > 20 * np.mean(errors["welsch"])
+
+
+def test_an_unknown_loss_is_an_error():
+    with pytest.raises(KeyError, match="cauchy"):
+        robust_line_fit(np.eye(2), "cauchy")
+
+
+def test_two_points_give_their_line_whatever_the_loss():
+    for loss in ROBUST_LOSSES:
+        fit = robust_line_fit(np.array([[1.0, 1.0], [4.0, 5.0]]), loss)
+        assert fit.direction == pytest.approx([0.6, 0.8])
 
 
 def test_scale_widens_what_counts_as_an_inlier():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from orthoangles.losses import VertebraLoss, VertebraTargets, focal_loss
+from orthoangles.losses.vertebrae import VertebraLoss, VertebraTargets, focal_loss
 from orthoangles.networks.vertebrae import STRIDE, branches
 
 
@@ -33,12 +33,12 @@ def test_a_perfect_output_has_no_vector_loss_and_a_wrong_one_has_its_distance(co
     shape = (40, 24)
     loss = VertebraLoss()
     output = perfect_output(corners, shape)
-    _, terms = loss(output, corners)
+    _, terms = loss(output, corners.flatten(1, 2))
     assert float(terms["corners"]) == pytest.approx(0, abs=1e-5)
     assert float(terms["offset"]) == pytest.approx(0, abs=1e-5)
     assert float(terms["mask"]) < 1e-3
     branches(output)["corners"][:] += 0.5
-    _, worse = loss(output, corners)
+    _, worse = loss(output, corners.flatten(1, 2))
     assert float(worse["corners"]) == pytest.approx(0.5, abs=1e-5)
 
 
@@ -50,7 +50,7 @@ def test_corner_vectors_are_centre_minus_corner_in_cells(corners):
 
 def test_spread_sends_no_gradient_into_the_corners(corners):
     output = perfect_output(corners, (40, 24)).requires_grad_()
-    _, terms = VertebraLoss()(output + 0.3, corners)
+    _, terms = VertebraLoss()(output + 0.3, corners.flatten(1, 2))
     terms["spread"].backward()
     gradient = branches(output.grad)
     assert gradient["corners"].abs().max() == 0
@@ -63,7 +63,7 @@ def test_spread_is_least_at_the_mean_absolute_residual(corners):
     values = []
     for scale in (0.2, 0.4, 0.8):
         branches(output)["spread"][:] = torch.log(torch.tensor(scale))
-        values.append(float(VertebraLoss()(output, corners)[1]["spread"]))
+        values.append(float(VertebraLoss()(output, corners.flatten(1, 2))[1]["spread"]))
     assert values[1] == min(values)
 
 
@@ -79,6 +79,6 @@ def test_focal_loss_is_finite_where_the_network_is_sure_and_wrong():
 
 def test_vertebrae_off_the_image_teach_nothing(corners):
     away = corners + torch.tensor([0.0, 1000.0])
-    _, terms = VertebraLoss()(torch.zeros(1, 16, 40, 24), away)
+    _, terms = VertebraLoss()(torch.zeros(1, 16, 40, 24), away.flatten(1, 2))
     assert float(terms["corners"]) == 0
     assert float(terms["offset"]) == 0

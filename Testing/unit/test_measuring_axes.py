@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.columns import APlane
 
+from orthoangles.images.grid import ImageGeometry
 from orthoangles.measuring import axis_lines, measure
 from orthoangles.protocols import load_protocol
 
@@ -88,6 +89,23 @@ def test_an_axis_fitted_over_handles_shrugs_off_a_bad_one(make):
     assert dragged.value == pytest.approx(90.0, abs=1e-3)
     shaft = dragged.axes[0]
     assert (*shaft.start, *shaft.end) == pytest.approx((0, 0, 0, 0, 40, 0), abs=1e-3)
+
+
+def test_without_spacing_a_fit_is_the_same_at_any_pixel_size(make):
+    handles = ["h1", "h2", "h3", "h4", "h5", "x"]
+    protocol = make(
+        handles,
+        axes=[an_axis("shaft", "fit", points=handles[:5], scale=1.0), an_axis("h1-x", start=["h1"], end=["x"])],
+        measurements=[an_angle("a", "shaft", "h1-x", signed=True, positive="clockwise")],
+    )
+    bowed = np.array([[0, 0, 0], [10, 1.5, 0], [20, 2, 0], [30, 1.5, 0], [40, -6, 0], [0, 50, 0]])
+
+    def angles(**known):
+        image = ImageGeometry((400, 400, 1), **known)
+        return [measure(protocol, bowed * scale, image=image).by_id("a").value for scale in (0.1, 4)]
+
+    assert np.ptp(angles(has_spacing=False)) < 1e-6
+    assert np.ptp(angles()) > 1
 
 
 def test_foreground_of_the_network_joins_the_handles(make):

@@ -157,7 +157,7 @@ def test_landmarks_that_the_window_burns_out_are_not_visible():
 def test_landmarks_cut_off_by_the_image_are_not_visible():
     foot, tissue = _foot("procedural")
     camera = view_camera(foot, tissue, "ap", None, SHAPES["ap"])
-    cut = camera.cropped(0, 0, (camera.shape[0] // 2, camera.shape[1]))
+    cut = replace(camera, shape=(camera.shape[0] // 2, camera.shape[1]))
     radiograph = render_radiograph(foot, tissue, cut, np.random.default_rng(0), RadiographStyle())
     below = [name for name, (_, row) in radiograph.points.items() if row >= cut.shape[0]]
     assert below

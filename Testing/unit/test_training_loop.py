@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from orthoangles.losses import VertebraLoss
+from orthoangles.losses.vertebrae import VertebraLoss
 from orthoangles.networks.vertebrae import VertebraNet
 from orthoangles.training.augmentation import Augmentation
 from orthoangles.training.loop import Schedule, Trainer
@@ -15,6 +15,7 @@ from orthoangles.training.packing import (
     in_anatomical_order,
     pack,
 )
+from orthoangles.training.samples import LandmarkSamples
 
 SMALL = {"width": 8, "stem": 8, "bottlenecks": 1, "modules": (1, 1, 1), "blocks": 1}
 
@@ -28,7 +29,7 @@ def ladder(seed):
         x, y = 48 + rng.uniform(-12, 12), 30 + 42 * k
         pixels[int(y - 10) : int(y + 10), int(x - 16) : int(x + 16)] = 200
         corners[k] = [[x - 16, y - 10], [x + 16, y - 10], [x - 16, y + 10], [x + 16, y + 10]]
-    return LabelledRadiograph(pixels, corners, f"person {seed // 2}", f"case {seed}")
+    return LabelledRadiograph(pixels, corners.reshape(-1, 2), f"person {seed // 2}", f"case {seed}")
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +37,29 @@ def cases():
     return pack([ladder(seed) for seed in range(8)], (192, 96))
 
 
+@pytest.fixture(scope="module")
+def samples(cases):
+    return LandmarkSamples(cases, (128, 64), Augmentation(mirror_order=(1, 0, 3, 2)))
+
+
 def trainer(checkpoint, epochs):
     torch.manual_seed(0)
     net = VertebraNet(SMALL, hidden=8, corner_kernel=3)
-    return Trainer(net, VertebraLoss(), Schedule(epochs, rate=3e-3), (128, 64), Augmentation(), checkpoint)
+    return Trainer(net, VertebraLoss(), Schedule(epochs, rate=3e-3), checkpoint)
 
 
-def test_the_loss_falls_and_is_reported_each_epoch(cases, tmp_path):
+def test_the_loss_falls_and_is_reported_each_epoch(samples, tmp_path):
     reports = []
-    assert trainer(tmp_path / "state.pt", 12).run(cases, cases, report=reports.append)
+    assert trainer(tmp_path / "state.pt", 12).run(samples, samples, report=reports.append)
     assert [r["epoch"] for r in reports] == list(range(1, 13))
     assert reports[-1]["validation loss"] < 0.7 * reports[0]["validation loss"]
 
 
-def test_training_in_two_parts_equals_training_at_once(cases, tmp_path):
-    trainer(tmp_path / "whole.pt", 3).run(cases)
+def test_training_in_two_parts_equals_training_at_once(samples, tmp_path):
+    trainer(tmp_path / "whole.pt", 3).run(samples)
     part = trainer(tmp_path / "parts.pt", 3)
-    assert not part.run(cases, minutes=0)
-    while not trainer(tmp_path / "parts.pt", 3).run(cases, minutes=0.02):
+    assert not part.run(samples, minutes=0)
+    while not trainer(tmp_path / "parts.pt", 3).run(samples, minutes=0.02):
         pass
     whole, parts = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in ("whole", "parts"))
     assert whole["step"] == parts["step"] == 6
@@ -68,8 +74,8 @@ def test_packing_maps_corners_into_the_frame_and_back(cases, tmp_path):
     assert list(again.ids) == [f"case {k}" for k in range(8)]
     case = ladder(3)
     affine = again.affines[3]
-    back = (again.corners[3][..., ::-1] @ affine[:2, :2].T + affine[:2, 2])[..., ::-1]
-    assert back == pytest.approx(case.corners, abs=1e-3)
+    back = (again.points[3][..., ::-1] @ affine[:2, :2].T + affine[:2, 2])[..., ::-1]
+    assert back == pytest.approx(case.points, abs=1e-3)
 
 
 def test_folds_keep_a_person_together_and_are_even():
@@ -81,7 +87,7 @@ def test_folds_keep_a_person_together_and_are_even():
 
 
 def test_labels_out_of_order_are_put_in_anatomical_order():
-    corners = ladder(0).corners
-    shuffled = corners[[3, 0, 1, 2]].copy()
+    points = ladder(0).points
+    shuffled = points.reshape(4, 4, 2)[[3, 0, 1, 2]].copy()
     shuffled[2] = shuffled[2][[1, 0, 3, 2]]
-    assert in_anatomical_order(shuffled) == pytest.approx(corners)
+    assert in_anatomical_order(shuffled.reshape(16, 2)) == pytest.approx(points)

@@ -15,8 +15,9 @@ Find the landmarks of a protocol in each image, measure, and write for each imag
   NAME.measurements.csv   a table of the measurements
   NAME.overlay.png        the image with landmarks, lines and angles
   NAME.mrb                with --scene: a scene that Slicer opens, with the angles live
-An image may be a DICOM file or folder, PNG, JPEG, TIFF, NRRD, NIfTI or MHA. A file that fails is named with
-its reason and the others go on. Exit code: 0 all done, 1 some images failed, 2 bad usage."""
+An image may be a DICOM file or folder, PNG, JPEG, TIFF, NRRD, NIfTI or MHA. A radiograph of two feet gives two
+results, NAME-right and NAME-left; feet may lie on their side; another view than the protocol's is refused. A file
+that fails is named with its reason and the others go on. Exit code: 0 all done, 1 some images failed, 2 bad usage."""
 
 
 def add_command(commands) -> None:
@@ -63,7 +64,6 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.scene:
         _require_scene(parser)
     backend = None if options.landmarks else _backend(parser, protocol, options.device)
-    failed = 0
     results = measure_files(
         options.images,
         protocol,
@@ -74,14 +74,24 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         on_unexpected=_show_traceback if options.traceback else None,
     )
     with ProgressBar(len(options.images), "images", shown=len(options.images) > 1) as bar:
-        for result in results:
-            failed += result.error is not None
-            _print_result(result, bar, as_json=options.json)
-            bar.advance(result.name)
+        failed = _print_results(results, bar, as_json=options.json)
     if not options.json or failed:
-        done = len(options.images) - failed
+        done = len(options.images) - len(failed)
         print(f"{done} of {len(options.images)} measured; results in {options.output}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _print_results(results, bar: ProgressBar, *, as_json: bool) -> set[int]:
+    """Print each result as it comes; the places of the images that failed, wholly or in one foot."""
+    failed, seen = set(), set()
+    for result in results:
+        _print_result(result, bar, as_json=as_json)
+        if result.error is not None:
+            failed.add(result.index)
+        if result.index not in seen:
+            bar.advance(result.name)
+        seen.add(result.index)
+    return failed
 
 
 def _backend(parser: argparse.ArgumentParser, protocol, device: str):
@@ -115,7 +125,9 @@ def _print_result(result, bar: ProgressBar, *, as_json: bool) -> None:
     elif as_json:
         bar.write(json.dumps(result.record, ensure_ascii=False, allow_nan=False), sys.stdout)
     else:
-        bar.write("\n".join(summary_lines(result.record)), sys.stdout)
+        title, *lines = summary_lines(result.record)
+        side = result.record["side"]
+        bar.write("\n".join([f"{title}, {side} side" if side else title, *lines]), sys.stdout)
 
 
 def _named(result) -> str:

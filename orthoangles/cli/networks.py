@@ -33,12 +33,15 @@ def add_commands(commands) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, metavar="NAME", help="e.g. spine_ap_cobb")
-    parser.add_argument("--dataset", required=True, type=Path, metavar="DATASET", help="folder with a dataset.json")
+    parser.add_argument(
+        "--dataset", required=True, nargs="+", type=Path, metavar="DATASET", help="folders with a dataset.json"
+    )
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if not (options.dataset / "dataset.json").is_file():
-        parser.error(f"--dataset: {options.dataset.name} holds no dataset.json; 'import' makes one")
+    for folder in options.dataset:
+        if not (folder / "dataset.json").is_file():
+            parser.error(f"--dataset: {folder.name} holds no dataset.json; 'import' or 'simulate' makes one")
 
 
 def _train(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -71,8 +71,9 @@ class ImageGeometry(PhysicalGrid):
     """The geometry of an image without its pixels.
 
     ``size`` is (columns, rows, slices), ``spacing`` mm per (column, row, slice), ``origin`` the LPS mm of the centre of
-    voxel (0, 0, 0), ``direction`` the unit vectors of i, j, k in LPS as columns. Raises :class:`ImageError` when the
-    axes are not at right angles or the spacing is not positive.
+    voxel (0, 0, 0), ``direction`` the unit vectors of i, j, k in LPS as columns; ``has_spacing`` is False where the
+    spacing of 1 stands for one that is not known. Raises :class:`ImageError` when the axes are not at right angles or
+    the spacing is not positive.
 
     >>> geometry = ImageGeometry((512, 1024, 1), spacing=(0.5, 0.5, 1))
     >>> geometry.physical_points([[10, 20, 0]])
@@ -83,6 +84,7 @@ class ImageGeometry(PhysicalGrid):
     spacing: np.ndarray = (1.0, 1.0, 1.0)
     origin: np.ndarray = (0.0, 0.0, 0.0)
     direction: np.ndarray = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    has_spacing: bool = True
 
     def __post_init__(self) -> None:
         size = tuple(int(n) for n in self.size)

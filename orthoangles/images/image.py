@@ -60,7 +60,7 @@ class Image(PhysicalGrid):
     @property
     def geometry(self) -> ImageGeometry:
         """Size and place of the image without its pixels."""
-        return ImageGeometry(self.size, self.spacing, self.origin, self.direction)
+        return ImageGeometry(self.size, self.spacing, self.origin, self.direction, self.has_spacing)
 
     @cached_property
     def sha256(self) -> str:

@@ -1,11 +1,14 @@
 """Network output -> landmarks of one image, with the doubts that a reader must see."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
 from orthoangles.heatmaps import decode_peaks
+from orthoangles.networks.landmarks import STRIDE as LANDMARK_STRIDE
+from orthoangles.networks.landmarks import place_probability
 from orthoangles.networks.vertebrae import STRIDE, branches
 
 
@@ -14,13 +17,15 @@ class DecodedPoints:
     """Landmarks in the network's frame.
 
     ``points`` (n, 2) float64 (x, y) in frame pixels, NaN rows where nothing was found; ``confidence`` (n,) 0..1;
-    ``spread`` (n,) one standard deviation per coordinate in frame pixels; ``warnings`` for the reader.
+    ``spread`` (n,) one standard deviation per coordinate in frame pixels; ``warnings`` for the reader; ``foreground``
+    maps an axis id to its (m, 2) points where the method has them.
     """
 
     points: np.ndarray
     confidence: np.ndarray
     spread: np.ndarray
     warnings: tuple[str, ...]
+    foreground: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class VertebraDecoder:
@@ -120,4 +125,71 @@ class VertebraDecoder:
         weak = int((strength[column] < self.doubtful).sum())
         if weak:
             warnings.append(f"{weak} vertebrae were found with low confidence (below {self.doubtful:g})")
+        return tuple(warnings)
+
+
+class HeatmapDecoder:
+    """Heatmaps of a :class:`~orthoangles.networks.landmarks.LandmarkNet` -> landmarks, with an honest spread.
+
+    Args:
+        names: landmark ids, for warnings.
+        reach: half width in cells of the window around the peak whose mean is the landmark.
+        sigma: standard deviation in cells of the Gaussian that the network was trained to draw.
+        scale, floor: the spread in pixels is ``sqrt((scale * excess)^2 + floor^2)``, where ``excess`` is what the map
+            is wider than that Gaussian; fitted on validation cases (``tools/calibrate_landmarks.py``).
+        tolerance: the confidence is the probability that the landmark lies within this many pixels of its true place,
+            if errors are normal with that spread in each direction.
+        doubtful: below this confidence a landmark is named in a warning.
+
+    A landmark whose absence is more probable than all places together is not found.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        reach: int = 3,
+        sigma: float = 1.0,
+        scale: float = 1.0,
+        floor: float = 1.0,
+        tolerance: float = 5.0,
+        doubtful: float = 0.5,
+    ) -> None:
+        self.names, self.reach, self.sigma = tuple(names), reach, sigma
+        self.scale, self.floor, self.tolerance, self.doubtful = scale, floor, tolerance, doubtful
+
+    def __call__(self, output: tuple[Tensor, Tensor]) -> DecodedPoints:
+        """``output`` is maps (k, h, w) and absence (k,) of one image."""
+        maps, absence = (part.float().cpu() for part in output)
+        places, nowhere = (part.exp().double().numpy() for part in place_probability(maps, absence))
+        probability = places.reshape(maps.shape)
+        cells, excess = self._places(probability / np.maximum(1 - nowhere, 1e-12)[:, None, None])
+        points = LANDMARK_STRIDE * cells + (LANDMARK_STRIDE - 1) / 2
+        spread = np.hypot(self.scale * LANDMARK_STRIDE * excess, self.floor)
+        confidence = (1 - nowhere) * (1 - np.exp(-(self.tolerance**2) / (2 * spread**2)))
+        lost = nowhere > 0.5
+        points[lost], spread[lost], confidence[lost] = np.nan, np.nan, 0.0
+        return DecodedPoints(points, confidence, spread, self._warnings(lost, confidence))
+
+    def _places(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means (k, 2) (x, y) in cells near the peaks, and how much wider (k,) than drawn the maps (k, h, w) are."""
+        rows, columns = (np.arange(n) for n in probability.shape[1:])
+        flat = probability.reshape(len(probability), -1)
+        peak = np.stack(np.unravel_index(flat.argmax(1), probability.shape[1:])[::-1], -1).astype(float)
+        near_x = np.abs(columns - peak[:, :1]) <= self.reach
+        near_y = np.abs(rows - peak[:, 1:]) <= self.reach
+        window = probability * near_y[:, :, None] * near_x[:, None, :]
+        window /= window.sum((1, 2), keepdims=True)
+        means = np.stack([window.sum(1) @ columns, window.sum(2) @ rows], -1)
+        away_x = (columns - means[:, :1]) ** 2
+        away_y = (rows - means[:, 1:]) ** 2
+        variance = ((probability.sum(1) * away_x).sum(1) + (probability.sum(2) * away_y).sum(1)) / 2
+        return means, np.sqrt(np.maximum(variance - self.sigma**2, 0.0))
+
+    def _warnings(self, lost: np.ndarray, confidence: np.ndarray) -> tuple[str, ...]:
+        warnings = []
+        if lost.any():
+            warnings.append(f"not found in the image: {', '.join(np.array(self.names)[lost])}")
+        doubtful = ~lost & (confidence < self.doubtful)
+        if doubtful.any():
+            warnings.append(f"uncertain: {', '.join(np.array(self.names)[doubtful])}")
         return tuple(warnings)

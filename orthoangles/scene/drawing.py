@@ -62,7 +62,9 @@ class AngleDrawing:
         self.label.write(drawing.label[None], [text], to_the_left=bool(drawing.outward @ left > 0))
 
     def _bones_of(self, first: AxisLine, second: AxisLine) -> str:
-        """Between which bones the angle lies, for example T5-T12; empty where an axis belongs to several or none."""
+        """Between which vertebrae the angle lies, for example T5-T12; empty where an axis belongs to several."""
+        if not self._protocol.columns:
+            return ""
         key = (first.id, second.id)
         if key not in self._bones:
             names = [self._bone_of(axis) for axis in (first, second)]

@@ -89,7 +89,8 @@ def volume_geometry(node, protocol: Protocol | None = None) -> ImageGeometry:
     directions = vtk.vtkMatrix4x4()
     node.GetIJKToRASDirectionMatrix(directions)
     axes = np.array([[directions.GetElement(row, column) for column in range(3)] for row in range(3)])
-    return ImageGeometry(size, node.GetSpacing(), _LPS_TO_RAS @ node.GetOrigin(), _LPS_TO_RAS @ axes)
+    known = volume_facts(node)["spacing_source"] is not None
+    return ImageGeometry(size, node.GetSpacing(), _LPS_TO_RAS @ node.GetOrigin(), _LPS_TO_RAS @ axes, known)
 
 
 def _spacing_source(node) -> str | None:

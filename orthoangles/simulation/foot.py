@@ -7,7 +7,7 @@
 ``datasets.foot_job`` makes datasets of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,7 +85,7 @@ class SimulatedFoot:
     parameters: Mapping[str, Any]
 
 
-class _Body(NamedTuple):
+class Body(NamedTuple):
     """What is drawn before a pose is tried."""
 
     subject: str
@@ -96,6 +96,37 @@ class _Body(NamedTuple):
     shape: Mapping[str, Any]
 
 
+class Attempt(NamedTuple):
+    """One attempt at the foot of a seed: ``posed``, or the ``reason`` why there is none.
+
+    ``body`` is None where already no shape could be had; ``rngs`` are what the images are drawn with.
+    """
+
+    body: Body | None
+    cameras: Mapping[str, "Camera"]
+    posed: "PosedFoot | None"
+    reason: str
+    rngs: Sequence[np.random.Generator]
+
+
+def attempts(options: FootOptions, seed: int) -> Iterator[Attempt]:
+    """What is tried for this seed, a dozen times at most, up to and with the first pose that holds."""
+    pool = foot_pool(options.bones, options.persons)
+    for number in range(_ATTEMPTS):
+        # Of its own for each purpose: what is asked of one view changes nothing in another.
+        of_body, of_pose, *of_images = np.random.default_rng([seed, number]).spawn(6)
+        body, cameras = None, {}
+        try:
+            body = _body(pool, options, of_body)
+            cameras = _cameras(body, options, of_pose)
+            posed = _posed(body, cameras, options, of_pose)
+        except SimulationError as error:
+            yield Attempt(body, cameras, None, str(error), of_images)
+            continue
+        yield Attempt(body, cameras, posed, "", of_images)
+        return
+
+
 @one_thread()
 def simulate_foot(options: FootOptions, seed: int) -> SimulatedFoot:
     """Simulate the foot of this seed; the same options and seed give the same bytes.
@@ -103,24 +134,17 @@ def simulate_foot(options: FootOptions, seed: int) -> SimulatedFoot:
     Where bones would run into each other, or an angle cannot be reached, the foot is drawn anew. Raises SimulationError
     when that fails a dozen times: the angles asked for do not go together.
     """
-    pool = foot_pool(options.bones, options.persons)
-    reasons: list[str] = []
-    for attempt in range(_ATTEMPTS):
-        # Of its own for each purpose: what is asked of one view changes nothing in another.
-        of_body, of_pose, *of_images = np.random.default_rng([seed, attempt]).spawn(6)
-        try:
-            body = _body(pool, options, of_body)
-            cameras = _cameras(body, options, of_pose)
-            posed = _posed(body, cameras, options, of_pose)
-        except SimulationError as error:
-            reasons.append(str(error))
-            continue
-        about = {"seed": seed, "attempt": attempt, "rejected": reasons}
-        return _imaged(body, posed, cameras, options, of_images, about, pool.cluster_of(body.subject))
-    raise SimulationError(f"seed {seed}: no foot could take the pose in {_ATTEMPTS} attempts; the last: {reasons[-1]}")
+    *failed, last = attempts(options, seed)
+    if last.posed is None:
+        raise SimulationError(
+            f"seed {seed}: no foot could take the pose in {_ATTEMPTS} attempts; the last: {last.reason}"
+        )
+    about = {"seed": seed, "attempt": len(failed), "rejected": [each.reason for each in failed]}
+    group = foot_pool(options.bones, options.persons).cluster_of(last.body.subject)
+    return _imaged(last, options, about, group)
 
 
-def _body(pool: FootPool, options: FootOptions, rng: np.random.Generator) -> _Body:
+def _body(pool: FootPool, options: FootOptions, rng: np.random.Generator) -> Body:
     """Whose foot, how large, how varied."""
     from orthoangles.simulation.anatomy.blending import blend_feet
     from orthoangles.simulation.anatomy.shape import scaled, vary_shape
@@ -134,7 +158,7 @@ def _body(pool: FootPool, options: FootOptions, rng: np.random.Generator) -> _Bo
         joints = pool.joints(subject)
         bones, shape["blend"] = blend_feet(bones, pool.donors(subject), rng, matches=pool.matches, joints=joints)
         bones, shape["variation"] = vary_shape(bones, rng, amount=options.variation, joints=joints)
-    return _Body(subject, side, age, size, scaled(bones, size), shape)
+    return Body(subject, side, age, size, scaled(bones, size), shape)
 
 
 def _age_and_size(rng: np.random.Generator) -> tuple[float, float]:
@@ -145,7 +169,7 @@ def _age_and_size(rng: np.random.Generator) -> tuple[float, float]:
     return float(rng.uniform(18, 85)), float(np.exp(rng.normal(0, 0.05)))
 
 
-def _cameras(body: _Body, options: FootOptions, rng: np.random.Generator) -> dict[str, "Camera"]:
+def _cameras(body: Body, options: FootOptions, rng: np.random.Generator) -> dict[str, "Camera"]:
     """Views of the foot as it lies before it is posed: near enough, and the angles are then set in these very views."""
     from orthoangles.simulation.radiography.projection import framed_camera
     from orthoangles.simulation.tissue.skin import leg_top
@@ -160,7 +184,7 @@ def _cameras(body: _Body, options: FootOptions, rng: np.random.Generator) -> dic
     return {view: framed_camera(view, low, high, top, drawn, sizes[view]) for view in ("ap", "lateral")}
 
 
-def _posed(body: _Body, cameras: Mapping[str, "Camera"], options: FootOptions, rng: np.random.Generator) -> "PosedFoot":
+def _posed(body: Body, cameras: Mapping[str, "Camera"], options: FootOptions, rng: np.random.Generator) -> "PosedFoot":
     from orthoangles.simulation.pose.standing import pose_foot
 
     angles = draw_angles(rng, options.distribution, options.angles)
@@ -169,30 +193,24 @@ def _posed(body: _Body, cameras: Mapping[str, "Camera"], options: FootOptions, r
     return pose_foot(body.bones, angles, stance, cameras, body.side)
 
 
-def _imaged(
-    body: _Body,
-    posed: "PosedFoot",
-    cameras: Mapping[str, "Camera"],
-    options: FootOptions,
-    rngs: Sequence[np.random.Generator],
-    about: Mapping[str, Any],
-    group: str,
-) -> SimulatedFoot:
-    """The images of a posed foot; ``rngs`` are of its tissue, AP view, lateral view and scan."""
+def _imaged(attempt: Attempt, options: FootOptions, about: Mapping[str, Any], group: str) -> SimulatedFoot:
+    """The images of a foot that took its pose."""
     from orthoangles.simulation.radiography.radiograph import render_radiograph
     from orthoangles.simulation.radiography.radiograph_style import RadiographStyle
     from orthoangles.simulation.tissue.tissue import foot_tissue
     from orthoangles.simulation.tomography.volume import simulate_wbct
     from orthoangles.simulation.tomography.volume_style import VolumeStyle
 
-    tissue = foot_tissue(posed, rngs[0])
+    body, posed = attempt.body, attempt.posed
+    of_tissue, of_ap, of_lateral, of_scan = attempt.rngs
+    tissue = foot_tissue(posed, of_tissue)
     images: dict[str, Any] = dict.fromkeys(VIEWS)
     film, scan = (RadiographStyle(), VolumeStyle()) if options.plain else (None, None)
-    for view, rng in (("ap", rngs[1]), ("lateral", rngs[2])):
+    for view, rng in (("ap", of_ap), ("lateral", of_lateral)):
         if view in options.views:
-            images[view] = render_radiograph(posed, tissue, cameras[view], rng, film, device=options.device)
+            images[view] = render_radiograph(posed, tissue, attempt.cameras[view], rng, film, device=options.device)
     if "wbct" in options.views:
-        images["wbct"] = simulate_wbct(posed, tissue, rngs[3], spacing=options.spacing, style=scan)
+        images["wbct"] = simulate_wbct(posed, tissue, of_scan, spacing=options.spacing, style=scan)
     parameters = {
         **about,
         "subject": body.subject,

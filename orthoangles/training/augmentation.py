@@ -1,5 +1,6 @@
 """Random views of one framed radiograph: where the camera stood, how it was exposed, what lies over it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,16 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MIRROR = (1, 0, 3, 2)
-"""Corner order after a flip from left to right: TL and TR, BL and BR trade places."""
-
 
 @dataclass(frozen=True)
 class Augmentation:
     """Strengths of the random changes; every value is a range around none, or a probability.
 
-    ``rotation`` in degrees (standard deviation), ``zoom`` and ``stretch`` relative, ``shift`` as a share of the frame,
-    ``bend`` the height in frame pixels of a smooth sideways wave.
+    ``rotation`` in degrees (standard deviation, 25 at most), ``zoom`` and ``stretch`` relative, ``shift`` as a share of
+    the frame, ``bend`` the height in frame pixels of a smooth sideways wave. ``mirror_order``: what a flip from left to
+    right makes of each run of so many points, (1, 0, 3, 2) where the corners of vertebrae trade places; empty where
+    points are named by anatomy and stay what they are. ``resolution``: of a picture that was small once; ``shading``:
+    strength of a smooth change of brightness; ``equalised``: of a film whose grey values were spread evenly;
+    ``sharpened``: of edges set off as viewing stations do.
     """
 
     rotation: float = 6.0
@@ -32,20 +34,34 @@ class Augmentation:
     blur: float = 0.3
     occlusion: float = 0.3
     inversion: float = 0.02
+    resolution: float = 0.0
+    shading: float = 0.0
+    equalised: float = 0.0
+    sharpened: float = 0.0
+    mirror_order: Sequence[int] = ()
 
-    def __call__(self, image: Tensor, corners: Tensor, size: tuple[int, int], seed: int) -> tuple[Tensor, Tensor]:
-        """(1, rows, columns) image in 0..1 and (n, 4, 2) corners -> the same in a frame of ``size`` (rows, columns)."""
+    def __call__(self, image: Tensor, points: Tensor, size: tuple[int, int], seed: int) -> tuple[Tensor, Tensor]:
+        """(1, rows, columns) image in 0..1 and (k, 2) points -> the same in a frame of ``size`` (rows, columns).
+
+        Points that are NaN stay NaN.
+        """
         rng = np.random.default_rng(seed)
-        image, corners = self._move(image, corners, rng)
+        image, points = self._move(image, points, rng)
         if rng.random() < self.mirror:
-            image = image.flip(-1)
-            corners = corners.clone()
-            corners[..., 0] = image.shape[-1] - 1 - corners[..., 0]
-            corners = corners[:, MIRROR]
-        image, corners = resize(image, corners, size)
-        return self._expose(image, rng), corners
+            image, points = self._mirrored(image, points)
+        image, points = resize(image, points, size)
+        return self._expose(image, rng), points
 
-    def _move(self, image: Tensor, corners: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _mirrored(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        image = image.flip(-1)
+        x, y = points.unbind(-1)
+        points = torch.stack([image.shape[-1] - 1 - x, y], -1)
+        if self.mirror_order:
+            runs = points.unflatten(0, (-1, len(self.mirror_order)))
+            points = runs[:, list(self.mirror_order)].flatten(0, 1)
+        return image, points
+
+    def _move(self, image: Tensor, points: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         rows, columns = image.shape[-2:]
         turn = np.deg2rad(np.clip(rng.normal(0, self.rotation), -25, 25))
         zoom = rng.uniform(*self.zoom)
@@ -65,16 +81,25 @@ class Augmentation:
         grid = (2 * grid + 1) / torch.tensor([columns, rows]) - 1
         moved = F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False)[0]
 
-        points = (corners - middle) @ torch.from_numpy(forward).float().T + middle + torch.from_numpy(shift).float()
+        points = (points - middle) @ torch.from_numpy(forward).float().T + middle + torch.from_numpy(shift).float()
         points[..., 0] += wave(points[..., 1])
         return moved, points
 
     def _expose(self, image: Tensor, rng: np.random.Generator) -> Tensor:
-        image = image.clamp(0, 1) ** float(np.exp(rng.uniform(-self.gamma, self.gamma)))
+        image = image.clamp(0, 1)
+        if self.equalised and rng.random() < self.equalised:
+            image = torch.lerp(image, _equalised(image), float(rng.uniform(0.3, 1.0)))
+        image = image ** float(np.exp(rng.uniform(-self.gamma, self.gamma)))
+        if self.shading:
+            image = image + _shade(image.shape[-2:], rng, self.shading)
         gain = 1 + rng.uniform(-self.contrast, self.contrast)
         image = (image - 0.5) * gain + 0.5 + rng.uniform(-self.contrast, self.contrast) / 2
+        if self.resolution and rng.random() < self.resolution:
+            image = _coarse(image, rng.uniform(0.35, 0.9))
         if rng.random() < self.blur:
             image = _blurred(image, rng.uniform(0.4, 1.5))
+        if self.sharpened and rng.random() < self.sharpened:
+            image = image + float(rng.uniform(0.3, 1.5)) * (image - _blurred(image, rng.uniform(0.8, 4.0)))
         if rng.random() < self.occlusion:
             image = _occluded(image, rng)
         noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
@@ -107,6 +132,23 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
     kernel = kernel / kernel.sum()
     image = F.conv2d(image[None], kernel.view(1, 1, 1, -1), padding=(0, reach))
     return F.conv2d(image, kernel.view(1, 1, -1, 1), padding=(reach, 0))[0]
+
+
+def _coarse(image: Tensor, share: float) -> Tensor:
+    """As if the picture had been stored at ``share`` of its size."""
+    small = F.interpolate(image[None], scale_factor=share, mode="bilinear", align_corners=False, antialias=True)
+    return F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[0]
+
+
+def _equalised(image: Tensor) -> Tensor:
+    """Grey values replaced by their rank; black, the frame's border, keeps its place."""
+    edges = torch.quantile(image.flatten()[:: max(1, image.numel() // 4096)], torch.linspace(0, 1, 33))
+    return torch.bucketize(image, edges[1:-1]).float() / 31
+
+
+def _shade(size: tuple[int, int], rng: np.random.Generator, strength: float) -> Tensor:
+    coarse = torch.from_numpy(rng.uniform(-strength, strength, (1, 1, 3, 3)).astype(np.float32))
+    return F.interpolate(coarse, size, mode="bicubic", align_corners=True)[0]
 
 
 def _occluded(image: Tensor, rng: np.random.Generator) -> Tensor:

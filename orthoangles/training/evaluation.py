@@ -1,21 +1,19 @@
 """Out-of-fold figures of a bundle: every held-out radiograph from its file through the backend to angles."""
 
 import csv
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from orthoangles.annotation.dataset import Case, Dataset
 from orthoangles.atomic import replacing, write_json
-from orthoangles.errors import DatasetError
 from orthoangles.measuring import measure
-from orthoangles.predicting import Backend, bundle_folder
+from orthoangles.predicting import Backend
 from orthoangles.training.metrics import bootstrap_interval, distances, image_smape, smape_per_angle
-from orthoangles.training.running import held_out_cases
 
 RULES = {
     "aasce": ("cobb-aasce-max", "cobb-aasce-upper", "cobb-aasce-lower"),
@@ -38,30 +36,18 @@ class EvaluatedCase:
     intervals: dict[str, tuple[float, float]]
 
 
-def evaluate(bundle: str | Path, dataset: Path, output: Path) -> dict:
-    """Measures the held-out cases and writes summary.json, summary.md, cases.csv and plots to ``output``.
+def evaluate(backend: Backend, cases: Sequence[tuple[Dataset, Case]], output: Path, details: Mapping[str, Any]) -> dict:
+    """Measures ``cases`` and writes summary.json, summary.md, cases.csv and plots to ``output``.
 
     Returns the summary. Labels are taken as they stand in the dataset, faulty ones included.
     """
-    backend = Backend(bundle)
-    metadata = json.loads((bundle_folder(bundle) / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    store = Dataset(dataset)
-    chosen = held_out_cases(store, metadata["orthoangles"].get("training"))
-    if not chosen:
-        raise DatasetError(f"{store.folder.name}: has no case to evaluate on")
-    cases = [_evaluated(backend, store, case) for case in tqdm(chosen, desc="Evaluating", unit="case")]
-    summary = {
-        "model": vars(backend.model),
-        "training": metadata["orthoangles"].get("training"),
-        "cases": len(cases),
-        "of": len(store.cases),
-        **summarise(cases),
-    }
+    evaluated = [_evaluated(backend, store, case) for store, case in tqdm(cases, desc="Evaluating", unit="case")]
+    summary = {"model": vars(backend.model), "cases": len(evaluated), **details, **summarise(evaluated)}
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "summary.json", summary)
     (output / "summary.md").write_text(as_table(summary), encoding="utf-8")
-    _write_cases(output / "cases.csv", cases)
-    _plot_agreement(output / "agreement.png", cases)
+    _write_cases(output / "cases.csv", evaluated)
+    _plot_agreement(output / "agreement.png", evaluated)
     print(as_table(summary))
     return summary
 

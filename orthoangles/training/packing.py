@@ -13,13 +13,13 @@ from orthoangles.networks.framing import GreyRange, Letterbox, from_plane, plane
 class PackedCases:
     """n cases in a frame of ``rows`` x ``columns``.
 
-    ``images`` (n, rows, columns) uint8; ``corners`` (n, v, 4, 2) float32 (x, y) frame pixels as labelled; ``affines``
-    (n, 3, 3) frame (row, column) -> plane in mm, or original pixels where spacing is unknown; ``sizes`` (n, 2)
-    columns and rows of the original; ``groups`` (n,) person; ``ids`` (n,) case.
+    ``images`` (n, rows, columns) uint8; ``points`` (n, k, 2) float32 (x, y) frame pixels as labelled, NaN where a
+    landmark lies beyond the image; ``affines`` (n, 3, 3) frame (row, column) -> plane in mm, or original pixels where
+    spacing is unknown; ``sizes`` (n, 2) columns and rows of the original; ``groups`` (n,) person; ``ids`` (n,) case.
     """
 
     images: np.ndarray
-    corners: np.ndarray
+    points: np.ndarray
     affines: np.ndarray
     sizes: np.ndarray
     groups: np.ndarray
@@ -51,10 +51,10 @@ class PackedCases:
 
 @dataclass(frozen=True, eq=False)
 class LabelledRadiograph:
-    """One case to pack: grey ``pixels`` (rows, columns), ``corners`` (v, 4, 2) in its pixels (x, y)."""
+    """One case to pack: grey ``pixels`` (rows, columns), ``points`` (k, 2) in its pixels (x, y)."""
 
     pixels: np.ndarray
-    corners: np.ndarray
+    points: np.ndarray
     group: str
     id: str
     spacing: tuple[float, float] = (1.0, 1.0)
@@ -64,30 +64,31 @@ def pack(cases: Iterable[LabelledRadiograph], size: tuple[int, int]) -> PackedCa
     """Frames every case in ``size`` (rows, columns); ``spacing`` of a case is mm of rows and columns."""
     normalise, frame = GreyRange(), Letterbox(size)
     rows = [_packed(case, normalise, frame) for case in cases]
-    images, corners, affines, sizes, groups, ids = zip(*rows, strict=True)
+    images, points, affines, sizes, groups, ids = zip(*rows, strict=True)
     return PackedCases(
-        np.stack(images), np.stack(corners), np.stack(affines), np.stack(sizes), np.array(groups), np.array(ids)
+        np.stack(images), np.stack(points), np.stack(affines), np.stack(sizes), np.array(groups), np.array(ids)
     )
 
 
 def _packed(case: LabelledRadiograph, normalise: GreyRange, frame: Letterbox) -> tuple:
     framed = frame(normalise(plane_image(case.pixels, case.spacing)))
     image = np.rint(framed[0].as_tensor().numpy() * 255).astype(np.uint8)
-    in_plane = np.asarray(case.corners, dtype=np.float64) * case.spacing[::-1]
-    corners = from_plane(framed, in_plane).astype(np.float32)
-    return image, corners, np.asarray(framed.affine), np.array(case.pixels.shape[::-1]), case.group, case.id
+    in_plane = np.asarray(case.points, dtype=np.float64) * case.spacing[::-1]
+    points = from_plane(framed, in_plane).astype(np.float32)
+    return image, points, np.asarray(framed.affine), np.array(case.pixels.shape[::-1]), case.group, case.id
 
 
-def in_anatomical_order(corners: np.ndarray) -> np.ndarray:
-    """Vertebrae from top to bottom and left before right, for labels stored in another order; (..., v, 4, 2).
+def in_anatomical_order(points: np.ndarray) -> np.ndarray:
+    """Vertebrae from top to bottom and left before right, for labels stored in another order; (..., 4 v, 2).
 
     Public spine labels list some vertebrae out of order. Sorting repairs that for training; for evaluation the
     labels stay as they are.
     """
+    corners = points.reshape(*points.shape[:-2], -1, 4, 2)
     order = np.argsort(corners.mean(-2)[..., 1], axis=-1)
     ordered = np.take_along_axis(corners, order[..., None, None], axis=-3)
     left, right = ordered[..., 0::2, 0].mean(-1), ordered[..., 1::2, 0].mean(-1)
-    return np.where((left > right)[..., None, None], ordered[..., [1, 0, 3, 2], :], ordered)
+    return np.where((left > right)[..., None, None], ordered[..., [1, 0, 3, 2], :], ordered).reshape(points.shape)
 
 
 def grouped_folds(groups: Sequence[str], count: int, seed: int = 0) -> np.ndarray:

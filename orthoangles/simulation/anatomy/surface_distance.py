@@ -1,4 +1,4 @@
-"""Nearest points of triangle meshes and signed distances to them."""
+"""Nearest points of triangle meshes, signed distances to them, and on which side of them a point lies."""
 
 import numpy as np
 
@@ -16,22 +16,30 @@ def nearest_on_surface(bone: Bone, points: np.ndarray) -> tuple[np.ndarray, np.n
     On an edge or a corner the normal is the mean of all triangles that meet there, by the angle they fill.
     """
     from scipy.spatial import cKDTree
-    from trimesh.triangles import closest_point
 
     triangles = bone.vertices[bone.faces]
     count = min(_CANDIDATES, len(triangles))
     _, candidates = cKDTree(triangles.mean(axis=1)).query(points, k=count)
     candidates = candidates.reshape(len(points), count)
-    found = closest_point(triangles[candidates.ravel()], np.repeat(points, count, axis=0)).reshape(
-        len(points), count, 3
-    )
-    distance = np.sqrt(((found - points[:, None]) ** 2).sum(axis=2))
+    found, distance = nearest_on_faces(bone, points, candidates)
     shortest = distance.min(axis=1, keepdims=True)
     normals = bone.face_normals[candidates]
     normals = normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-12)
     share = np.where(distance <= shortest + _SAME, _angles(triangles[candidates], found), 0)
     normal = (normals * share[..., None]).sum(axis=1)
     return found[np.arange(len(points)), distance.argmin(axis=1)], normal
+
+
+def nearest_on_faces(bone: Bone, points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest points (n, k, 3) mm to each of ``points`` (n, 3) on each of its ``faces`` (n, k): rows of ``bone.faces``.
+
+    And how far (n, k) mm they are.
+    """
+    from trimesh.triangles import closest_point
+
+    triangles = bone.vertices[bone.faces[faces.ravel()]]
+    found = closest_point(triangles, np.repeat(points, faces.shape[1], axis=0)).reshape(*faces.shape, 3)
+    return found, np.linalg.norm(points[:, None] - found, axis=2)
 
 
 def _angles(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -66,3 +74,19 @@ def gap(first: Bone, second: Bone, reach: float = 8.0) -> float:
         if len(near):
             least = min(least, float(signed_distance(other, near).min()))
     return least
+
+
+def winding_number(bone: Bone, points: np.ndarray) -> np.ndarray:
+    """How often the surface goes round each of ``points`` (n, 3): 1 inside, 0 outside (n,).
+
+    The solid angles of all triangles summed (van Oosterom and Strackee 1983).
+    """
+    total = np.zeros(len(points))
+    for rows in np.array_split(np.arange(len(points)), max(1, len(points) * len(bone.faces) // 500_000)):
+        a, b, c = (bone.vertices[bone.faces[:, k]][None] - points[rows][:, None] for k in range(3))
+        la, lb, lc = (np.linalg.norm(v, axis=2) for v in (a, b, c))
+        triple = np.einsum("ijk,ijk->ij", a, np.cross(b, c))
+        dots = [np.einsum("ijk,ijk->ij", u, v) for u, v in ((a, b), (b, c), (c, a))]
+        below = la * lb * lc + dots[0] * lc + dots[1] * la + dots[2] * lb
+        total[rows] = np.arctan2(triple, below).sum(axis=1) / (2 * np.pi)
+    return total

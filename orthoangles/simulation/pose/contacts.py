@@ -13,6 +13,7 @@ import numpy as np
 
 from orthoangles.simulation.anatomy.bones import Bone, BoneSet
 from orthoangles.simulation.anatomy.joints import LOOSE, articulations, neighbours
+from orthoangles.simulation.anatomy.surface_distance import nearest_on_faces, winding_number
 
 REACH = 6.0
 """Distances in mm beyond this are not looked at."""
@@ -110,46 +111,10 @@ class Near(NamedTuple):
 
 Placement = tuple[np.ndarray, np.ndarray]
 """Rotation (3, 3) and translation (3,) that take a bone from where it was sampled to where it is."""
-
+STILL: Placement = (np.eye(3), np.zeros(3))
+"""Where a bone was sampled."""
 
 NOTHING_NEAR = Near(np.empty((0, 3)), np.empty(0), np.empty((0, 3)), np.empty(0, dtype=bool))
-
-
-def within(
-    first: SurfaceSamples, second: SurfaceSamples, at_first: Placement, at_second: Placement, reach: float
-) -> np.ndarray:
-    """Rows of the sparse samples of ``first`` within ``reach`` mm of the surface of ``second``, both placed."""
-    local = _seen_from(first.points[first.sparse], at_first, at_second)
-    offset = local - second.centre
-    close = np.flatnonzero(np.einsum("ij,ij->i", offset, offset) < (second.radius + reach) ** 2)
-    if not len(close):
-        return first.sparse[close]
-    return first.sparse[close[np.isfinite(second.tree.query(local[close], distance_upper_bound=reach)[0])]]
-
-
-def nearby(
-    first: SurfaceSamples,
-    second: SurfaceSamples,
-    at_first: Placement,
-    at_second: Placement,
-    rows: np.ndarray | None = None,
-) -> Near:
-    """Those of the samples ``rows`` of ``first`` (the sparse ones by default) that lie within reach of ``second``, both
-    placed, in the frame of the placements.
-    """
-    rows = within(first, second, at_first, at_second, REACH) if rows is None else rows
-    (r1, t1), (r2, _) = at_first, at_second
-    local = _seen_from(first.points[rows], at_first, at_second)
-    distance, index = second.tree.query(local, distance_upper_bound=REACH)
-    found = np.isfinite(distance)
-    if not found.all():
-        rows, local, index, distance = rows[found], local[found], index[found], distance[found]
-    normals = second.normals[index]
-    along = np.einsum("ij,ij->i", local - second.points[index], normals)
-    facing = np.einsum("ij,ij->i", first.normals[rows] @ (r2.T @ r1).T, normals) < -0.5
-    # Beside an edge the tangent plane says little: there the distance to the sample counts.
-    signed = np.where(facing, along, np.sign(along) * distance)
-    return Near(first.points[rows] @ r1.T + t1, signed, normals @ r2.T, facing)
 
 
 def _seen_from(points: np.ndarray, at_first: Placement, at_second: Placement) -> np.ndarray:
@@ -180,8 +145,7 @@ class JointGap:
 
 def joint_gaps(bones: BoneSet) -> tuple[JointGap, ...]:
     """The gap of every pair of bones that articulate or could run into each other, against the triangles."""
-    still = (np.eye(3), np.zeros(3))
-    return placed_gaps(sampled(bones), dict.fromkeys(bones, still))
+    return placed_gaps(sampled(bones), dict.fromkeys(bones, STILL))
 
 
 def placed_gaps(samples: Mapping[str, SurfaceSamples], at: Mapping[str, Placement]) -> tuple[JointGap, ...]:
@@ -220,12 +184,26 @@ def exact_distances(
     could escape; where these disagree about the side, the winding number of the whole surface tells it. Points more
     than 3 mm from the surface are left out, so that a deeper one counts as 3 mm deep.
     """
-    import trimesh
-
-    (r1, _), (r2, _) = at_first, at_second
-    rows, some = _box_within(first.sparse, first, second, at_first, at_second, reach + first.cell_size)
+    rows, points = _closest_samples(first, second, at_first, at_second, reach)
     if not len(rows):
         return np.empty(0), np.empty(0, bool)
+    index = second.tree.query(points, k=4)[1]
+    distances, best = _signed(second.bone, points, second.faces[index])
+    (r1, _), (r2, _) = at_first, at_second
+    normals = first.normals[rows] @ (r2.T @ r1).T
+    along = np.einsum("ij,ij->i", normals, second.normals[index[np.arange(len(rows)), best]])
+    return distances, along < -0.5
+
+
+def _closest_samples(
+    first: SurfaceSamples, second: SurfaceSamples, at_first: Placement, at_second: Placement, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n,) of those samples of ``first`` that tell the gap and the closest approach, and where (n, 3) ``second``
+    sees them.
+    """
+    rows, some = _box_within(first.sparse, first, second, at_first, at_second, reach + first.cell_size)
+    if not len(rows):
+        return rows, some
     sparse = second.tree.query(some, distance_upper_bound=reach + first.cell_size)[0]
     # What lies further than this tells neither the gap nor the closest approach. Few samples tell it nearly.
     reach = min(sparse.min() + _FACING_DEPTH + 1.0, reach)
@@ -236,23 +214,18 @@ def exact_distances(
     )
     near = second.tree.query(points, distance_upper_bound=reach)[0]
     kept = near < min(near.min(initial=np.inf) + _FACING_DEPTH + 1.0, reach)
-    close, points, near = close[kept], points[kept], near[kept]
-    if not len(points):
-        return np.empty(0), np.empty(0, bool)
-    normals = first.normals[close] @ (r2.T @ r1).T
-    index = np.atleast_2d(second.tree.query(points, k=4)[1])
-    faces = second.faces[index]
-    triangles = second.bone.vertices[second.bone.faces[faces.ravel()]]
-    nearest = trimesh.triangles.closest_point(triangles, np.repeat(points, 4, axis=0)).reshape(len(points), 4, 3)
-    away = points[:, None] - nearest
-    length = np.linalg.norm(away, axis=2)
-    best, rows = length.argmin(axis=1), np.arange(len(points))
-    inside = np.einsum("ijk,ijk->ij", away, second.bone.face_normals[faces]) < 0
+    return close[kept], points[kept]
+
+
+def _signed(bone: Bone, points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (n,) mm of ``points`` (n, 3) to the nearest of their ``faces`` (n, k), and which (n,) of them it is."""
+    nearest, distances = nearest_on_faces(bone, points, faces)
+    best, rows = distances.argmin(axis=1), np.arange(len(points))
+    inside = np.einsum("ijk,ijk->ij", points[:, None] - nearest, bone.face_normals[faces]) < 0
     sign = np.where(inside[rows, best], -1.0, 1.0)
     doubtful = np.flatnonzero(inside.any(axis=1) & ~inside.all(axis=1))
-    sign[doubtful] = np.where(winding_number(second.bone, points[doubtful]) > 0.5, -1.0, 1.0)
-    along = np.einsum("ij,ij->i", normals, second.normals[index[rows, best]])
-    return sign * length[rows, best], along < -0.5
+    sign[doubtful] = np.where(winding_number(bone, points[doubtful]) > 0.5, -1.0, 1.0)
+    return sign * distances[rows, best], best
 
 
 def _box_within(
@@ -267,22 +240,6 @@ def _box_within(
     seen = _seen_from(first.points[rows], at_first, at_second)
     within_box = ((seen > second.low - reach) & (seen < second.high + reach)).all(axis=1)
     return rows[within_box], seen[within_box]
-
-
-def winding_number(bone: Bone, points: np.ndarray) -> np.ndarray:
-    """How often the surface goes round each of ``points`` (n, 3): 1 inside, 0 outside (n,).
-
-    The solid angles of all triangles summed (van Oosterom and Strackee 1983).
-    """
-    total = np.zeros(len(points))
-    for rows in np.array_split(np.arange(len(points)), max(1, len(points) * len(bone.faces) // 500_000)):
-        a, b, c = (bone.vertices[bone.faces[:, k]][None] - points[rows][:, None] for k in range(3))
-        la, lb, lc = (np.linalg.norm(v, axis=2) for v in (a, b, c))
-        triple = np.einsum("ijk,ijk->ij", a, np.cross(b, c))
-        dots = [np.einsum("ijk,ijk->ij", u, v) for u, v in ((a, b), (b, c), (c, a))]
-        below = la * lb * lc + dots[0] * lc + dots[1] * la + dots[2] * lb
-        total[rows] = np.arctan2(triple, below).sum(axis=1) / (2 * np.pi)
-    return total
 
 
 def unacceptable(gaps: Sequence[JointGap]) -> tuple[JointGap, ...]:

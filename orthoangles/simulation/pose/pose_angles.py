@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from orthoangles.axis_angles import measure_angle, plane_normal, positive_turn
+from orthoangles.errors import SimulationError
+from orthoangles.measuring_case import Case
 from orthoangles.protocols import MeasurementDefinition, Protocol, load_protocol
 
-_DIRECTIONS: WeakKeyDictionary["AngleInView", float] = WeakKeyDictionary()
-"""What the sign of each angle's definition makes of a turn: found once, by trying."""
 _STEP = 1e-3
 """mm: step of the numerical derivative of a projection."""
 
 
 @dataclass(frozen=True, eq=False)
 class AngleInView:
-    """The measurement ``measurement`` of ``protocol``; ``camera`` makes its 2D points (None for a 3D protocol)."""
+    """The signed angle ``measurement`` of ``protocol``; ``camera`` makes its 2D points (None for a 3D protocol)."""
 
     protocol: Protocol
     measurement: str
@@ -44,7 +44,8 @@ class AngleInView:
     def gradient(self, landmarks: Mapping[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
         """The value in degrees, and landmark id -> its derivative (3,) in degrees per mm.
 
-        To first order and with the plane of projection held fixed, which is enough to step towards a goal.
+        To first order and with the plane of projection held fixed, which is enough to step towards a goal. Raises
+        SimulationError where the landmarks do not tell the angle's sign.
         """
         case = self._case(self._points(landmarks))
         value = self._measured(case)
@@ -61,46 +62,36 @@ class AngleInView:
         standing = np.array([landmarks.get(name, np.full(3, np.nan)) for name in self.protocol.landmark_ids])
         return lps(standing) if self.camera is None else in_image(standing, self.camera)
 
-    def _case(self, points: np.ndarray) -> Any:
+    def _case(self, points: np.ndarray) -> Case:
         """What value and derivative share: the axes, fitted once."""
-        from orthoangles.measuring_case import Case
-
         return Case(self.protocol, points, laterality="R")
 
-    def _measured(self, case: Any) -> float:
-        from orthoangles.axis_angles import measure_angle
-
+    def _measured(self, case: Case) -> float:
         value = measure_angle(case, self.definition).value
         return np.nan if value is None else float(value)
 
-    def _turning(self, case: Any) -> np.ndarray:
+    def _turning(self, case: Case) -> np.ndarray:
         """Degrees by which the angle grows when each point (n, 3) moves 1 mm along each axis."""
-        points = case.points
         first, second = (case.axis(axis) for axis in self.definition.axes)
         normal = self._normal(case)
-        growth = np.zeros_like(points)
+        growth = np.zeros_like(case.points)
         for axis, sign in ((second, 1.0), (first, -1.0)):
             projected = axis.direction - (axis.direction @ normal) * normal
             length = np.linalg.norm(projected)
             growth += sign * axis.turn[:, None] / length * np.cross(normal, projected / length)
-        growth = np.degrees(growth)
-        if self not in _DIRECTIONS:
-            _DIRECTIONS[self] = self._direction(points, growth)
-        return growth * _DIRECTIONS[self]
+        return np.degrees(growth) * self._sign(case)
 
-    def _normal(self, case: Any) -> np.ndarray:
-        from orthoangles.axis_angles import plane_normal
+    def _sign(self, case: Case) -> int:
+        """+1 or -1: whether the angle grows or falls where its second axis turns about the normal."""
+        turn = positive_turn(case, self.definition)
+        if isinstance(turn, str):
+            raise SimulationError(f"{self.measurement}: {turn}")
+        return turn
 
+    def _normal(self, case: Case) -> np.ndarray:
         if self.definition.plane in ("image", None):
             return np.array([0.0, 0.0, 1.0])
         return plane_normal(case, self.definition.plane)
-
-    def _direction(self, points: np.ndarray, growth: np.ndarray) -> float:
-        """+1 or -1: whether the angle, with the sign its definition gives it, grows or falls along ``growth``."""
-        step = _STEP * growth / np.linalg.norm(growth, axis=1).max()
-        step[np.isnan(points)] = np.nan
-        more, less = (self._measured(self._case(points + sign * step)) for sign in (1, -1))
-        return float(np.sign(more - less) or 1.0)
 
     def _projections(self, points: np.ndarray) -> np.ndarray:
         """Derivatives (n, 2, 3) of the places of points (n, 3) in the image."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from orthoangles.simulation.anatomy.bones import BoneSet
 from orthoangles.simulation.anatomy.joints import JOINTS, Chain
-from orthoangles.simulation.pose.contacts import JointGap, Pair, nearby, pairs_of, placed_gaps, sampled
+from orthoangles.simulation.pose.contacts import REACH, STILL, JointGap, Near, Pair, pairs_of, placed_gaps, sampled
 from orthoangles.simulation.pose.pose_angles import AngleInView
 from orthoangles.simulation.pose.proximity import Proximity
 from orthoangles.simulation.pose.search import Search
@@ -40,17 +40,19 @@ class Poser:
 
     def _rest_gap(self, pair: Pair) -> float:
         """The gap that a joint keeps: as scanned, within what cartilage leaves."""
-        still = (np.eye(3), np.zeros(3))
-        near = nearby(self.samples[pair.first], self.samples[pair.second], still, still)
+        near = self._near_at_rest(pair.first, pair.second)
         facing = near.distances[near.facing]
         if not len(facing):
             return 1.5
         return float(np.clip(np.median(facing[facing < facing.min() + 2.0]), 1.0, 2.8))
 
+    def _near_at_rest(self, first: str, second: str) -> Near:
+        """Points of ``first`` near ``second``, both where they were sampled."""
+        return Proximity(self.samples[first], self.samples[second], REACH).near(STILL, STILL)
+
     def _centre(self, parent: str, child: str) -> np.ndarray:
         """Where the normals of the joint's surface meet, but no further from it than a joint's curvature allows."""
-        still = (np.eye(3), np.zeros(3))
-        near = nearby(self.samples[child], self.samples[parent], still, still)
+        near = self._near_at_rest(child, parent)
         use = near.facing & (near.distances < near.distances.min(initial=np.inf) + 2.5)
         if use.sum() < 4:
             return (self.samples[child].centre + self.samples[parent].centre) / 2

@@ -9,7 +9,7 @@ import numpy as np
 
 from orthoangles.simulation.pose.contacts import NOTHING_NEAR, Near, Placement, SurfaceSamples
 
-_STILL = 0.15
+_SETTLED = 0.15
 """A sample that moved less than this, in mm, keeps its nearest neighbour: samples lie about 1 mm apart."""
 _AHEAD = 2.0
 """mm beyond the reach to which neighbours are looked for, so that a sample a little further off can be left alone."""
@@ -25,7 +25,10 @@ class Proximity:
         self._corners_then: np.ndarray | None = None
 
     def near(self, at_first: Placement, at_second: Placement) -> Near:
-        """As :func:`.contacts.nearby`, to a nearest sample that was the nearest within 0.15 mm from here."""
+        """Which samples are near in these places, measured to the surface sample that was the nearest within 0.15 mm.
+
+        In the frame of the placements, in the order of the samples.
+        """
         first, second = self._first, self._second
         (r1, t1), (r2, t2) = at_first, at_second
         turn, shift = r2.T @ r1, (t1 - t2) @ r2
@@ -76,7 +79,7 @@ class Proximity:
         since = local - self._then
         moved = np.sqrt(np.einsum("ij,ij->i", since, since))
         inside = self._bound - moved < self._reach
-        again = np.flatnonzero(inside & ((moved > _STILL) | ~self._known))
+        again = np.flatnonzero(inside & ((moved > _SETTLED) | ~self._known))
         if len(again):
             distance, index = self._second.tree.query(local[again], distance_upper_bound=self._reach + _AHEAD)
             self._then[again] = local[again]

@@ -7,7 +7,7 @@ right; lateral with the toes at the right and up up. A left foot is the mirror i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,6 @@ AP_TILT = 15.0
 """Tube tilt of the AP view in degrees, toward the heel: the central ray enters from anterior (issue 3)."""
 AP_DETECTOR_DEPTH = 12.0
 """Detector below the sole in mm: cassette lid and cover of the standing plate (5 to 20 mm, inferred)."""
-LATERAL_DETECTOR_GAP = 15.0
-"""Lateral side of the foot to the detector in mm (inferred)."""
 LATERAL_BEAM_HEIGHT = 25.0
 """Height of the horizontal beam over the ground in mm: about that of the navicular's lower border (inferred)."""
 
@@ -83,22 +81,6 @@ class Camera:
         y = np.arange(rows, dtype=np.float64)[:, None]
         away = self.origin - self.source
         return np.sqrt(sum((away[k] + x * self.column_step[k] + y * self.row_step[k]) ** 2 for k in range(3)))
-
-    def cropped(self, column: float, row: float, shape: tuple[int, int]) -> "Camera":
-        """The part of the image that begins at pixel (``column``, ``row``); it may reach beyond this image."""
-        return replace(self, origin=self.position(np.array([column, row])), shape=shape)
-
-    def resampled(self, factor: float) -> "Camera":
-        """The same field with pixels ``factor`` times as large; pixel edges, not centres, stay together."""
-        rows, columns = (max(round(count / factor), 1) for count in self.shape)
-        first = self.position(np.array([(factor - 1) / 2, (factor - 1) / 2]))
-        return replace(
-            self,
-            origin=first,
-            column_step=self.column_step * factor,
-            row_step=self.row_step * factor,
-            shape=(rows, columns),
-        )
 
     def mirrored(self) -> "Camera":
         """The camera whose image of the scene mirrored in x = 0 is this image flipped left to right."""

@@ -74,13 +74,14 @@ class VertebraLoss(nn.Module):
         self.weights = {"centre": 1.0, "offset": 1.0, "corners": 1.0, "mask": 1.0, "spread": 0.1, **(weights or {})}
         self.targets = VertebraTargets(reach)
 
-    def forward(self, output: Tensor, corners: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """``output`` (b, 16, h, w) of the network, ``corners`` (b, n, 4, 2) in input pixels."""
+    def forward(self, output: Tensor, points: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """``output`` (b, 16, h, w) of the network, ``points`` (b, 4 n, 2) the corners in input pixels."""
         maps = branches(output)
+        corners = points.unflatten(1, (-1, 4))
         target = self.targets(corners, tuple(output.shape[-2:]))
-        offset = _gather(maps["offset"], target["cells"])
-        vectors = _gather(maps["corners"], target["cells"]).unflatten(-1, (4, 2))
-        scale = _gather(maps["spread"], target["cells"])
+        offset = gather_cells(maps["offset"], target["cells"])
+        vectors = gather_cells(maps["corners"], target["cells"]).unflatten(-1, (4, 2))
+        scale = gather_cells(maps["spread"], target["cells"])
         valid = target["valid"]
         count = valid.sum().clamp(min=1)
         residual = (vectors - target["corners"]).abs()
@@ -95,7 +96,7 @@ class VertebraLoss(nn.Module):
         return sum(self.weights[name] * term for name, term in terms.items()), terms
 
 
-def _gather(maps: Tensor, cells: Tensor) -> Tensor:
+def gather_cells(maps: Tensor, cells: Tensor) -> Tensor:
     """Values (b, ..., channels) of (b, channels, h, w) maps at (b, ..., 2) cells (x, y), clamped to the grid."""
     h, w = maps.shape[-2:]
     x, y = cells[..., 0].clamp(0, w - 1), cells[..., 1].clamp(0, h - 1)
