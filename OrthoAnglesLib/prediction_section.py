@@ -116,7 +116,7 @@ class PredictionSection:
             ),
             self._otherFeet(),
             self._confidence(prediction.confidence),
-            *(_("The proposal is not plausible: {reason}.").format(reason=reason) for reason in prediction.warnings),
+            *(_("Check the proposal: {reason}.").format(reason=reason) for reason in prediction.warnings),
         ]
         return "\n".join(line for line in lines if line)
 

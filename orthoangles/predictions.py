@@ -21,7 +21,7 @@ class Prediction:
 
     ``points`` is (n, 3) float64, LPS mm, NaN rows where nothing was found; ``confidence`` (n,) in 0..1 and ``spread``
     (n,) one standard deviation in mm, NaN where unknown; ``foreground`` maps an axis id to its (m, 3) LPS points.
-    ``warnings`` say why a prediction is not plausible; an empty tuple means that all checks passed.
+    ``warnings`` say what of a prediction a reader should check; an empty tuple means that all checks passed.
     """
 
     protocol: str
