@@ -239,12 +239,11 @@ def test_a_small_network_learns_cell_and_fraction():
     images = torch.exp(-((torch.stack([x, y], -1) - points[:, None]) ** 2).sum(-1) / 50)[:, None] - 0.5
     net, loss = HeatmapInHeatmap(1, stacks=1, width=16, levels=2, halvings=0), HIHLoss("fixed")
     optimiser = torch.optim.AdamW(net.parameters(), 1e-2)
-    for _ in range(160):
+    for _ in range(240):
         optimiser.zero_grad()
         total, _ = loss(net(images), points)
         total.backward()
         optimiser.step()
     maps, decimals = (part.detach() for part in net.eval()(images))
     found = np.stack([HIHDecoder()(output).points for output in zip(maps, decimals, strict=True)])
-    # Half a bin is 0.5 px; a cell is 4 px wide, so that its middle alone is 1 px off in the mean.
-    assert np.abs(found - points.numpy()).mean() < 0.6
+    assert np.abs(found - points.numpy()).max() < 0.6
