@@ -15,6 +15,11 @@ import numpy as np
 # A curve has two end vertebrae and something between them to be its apex.
 _SPAN = 2
 
+# Angles (degrees) and slopes (rise over run) nearer than this are equal, and the upper vertebra or curve is taken.
+# Otherwise rounding would choose between the vertebrae of a plateau, and a turned image might have other curves.
+_TIE_DEGREES = 1e-6
+_TIE_SLOPE = 1e-9
+
 
 class Curve(NamedTuple):
     """One curve of a column of vertebrae; vertebrae are row numbers of the column.
@@ -70,7 +75,7 @@ def cobb_clinical(corners: np.ndarray, minimum: float = 10.0, *, present: np.nda
     outline = _endplate_midpoints(corners)
     curves = tuple([_described(pair, outline, rows) for pair in found])
     if curves:
-        return ClinicalCobb(curves, max(curves, key=lambda curve: curve.degrees))
+        return ClinicalCobb(curves, curves[_first_largest([curve.degrees for curve in curves], _TIE_DEGREES)])
     return ClinicalCobb((), _described(_largest(pairs, 0, len(rows) - 1, 0), outline, rows))
 
 
@@ -113,18 +118,27 @@ def _far_apart(n: int) -> np.ndarray:
 
 
 def _largest(pairs: np.ndarray, first: int, last: int, convex: int) -> _Pair:
-    """Largest angle among vertebrae first..last, of one convexity or (0) of either."""
+    """Largest angle among vertebrae first..last, of one convexity or (0) of either; of equal ones the uppermost."""
     window = pairs[first : last + 1, first : last + 1]
     if convex == 0:
         window = np.abs(window)
-    index = window.argmin() if convex < 0 else window.argmax()
+    elif convex < 0:
+        window = -window
+    index = (window >= window.max() - _TIE_DEGREES).argmax()
     upper, lower = divmod(int(index), last - first + 1)
     signed = float(pairs[first + upper, first + lower])
-    return _Pair(abs(signed), 1 if signed >= 0 else -1, first + upper, first + lower)
+    return _Pair(abs(signed), 1 if signed >= -_TIE_DEGREES else -1, first + upper, first + lower)
+
+
+def _first_largest(values: list[float], tie: float) -> int:
+    """Index of the largest value, of values that differ by no more than ``tie`` the first."""
+    least = max(values) - tie
+    return next(i for i, value in enumerate(values) if value >= least)
 
 
 def _find_curves(superior: np.ndarray, inferior: np.ndarray, pairs: np.ndarray, minimum: float) -> list[_Pair]:
     """Curves from top to bottom: one for each stretch between turns of the tilt, then what is left outside."""
+    minimum -= _TIE_DEGREES
     last = len(superior) - 1
     tilts = ((superior + inferior) / 2).tolist()
     turns = _sure_turns(tilts, _turning_points(tilts, minimum), minimum)
@@ -146,13 +160,16 @@ def _find_curves(superior: np.ndarray, inferior: np.ndarray, pairs: np.ndarray, 
 
 
 def _turning_points(tilts: list[float], minimum: float) -> list[int]:
-    """Vertebrae where the tilt turns back by ``minimum`` or more, with the first and last extreme; or none."""
+    """Vertebrae where the tilt turns back by ``minimum`` or more, with the first and last extreme; or none.
+
+    Of a plateau the uppermost vertebra counts.
+    """
     turns: list[int] = []
     low = high = direction = 0
     for k, tilt in enumerate(tilts):
-        if direction >= 0 and tilt > tilts[high]:
+        if direction >= 0 and tilt > tilts[high] + _TIE_DEGREES:
             high = k
-        if direction <= 0 and tilt < tilts[low]:
+        if direction <= 0 and tilt < tilts[low] - _TIE_DEGREES:
             low = k
         if direction <= 0 and tilt - tilts[low] >= minimum:
             turns.append(low)
@@ -169,18 +186,18 @@ def _sure_turns(tilts: list[float], turns: list[int], minimum: float) -> list[in
     """Turns without those that hang on one vertebra: a misplaced vertebra does not split a curve.
 
     A stretch between two turns stands where its swing reaches ``minimum`` without either of its two vertebrae.
-    The smallest one that does not is dissolved into its neighbours, then the next.
+    The smallest one that does not is dissolved into its neighbours, then the next; of equal ones the uppermost.
     """
     turns = list(turns)
     while len(turns) > 1:
-        unsure = [
-            (abs(tilts[b] - tilts[a]), i)
+        unsure = {
+            i: -abs(tilts[b] - tilts[a])
             for i, (a, b) in enumerate(pairwise(turns))
             if _swing_without_one(tilts, a, b) < minimum
-        ]
+        }
         if not unsure:
             break
-        i = min(unsure)[1]
+        i = list(unsure)[_first_largest(list(unsure.values()), _TIE_DEGREES)]
         if i == 0:
             del turns[0]
         elif i == len(turns) - 2:
@@ -212,7 +229,9 @@ def _one_per_stretch(pairs: np.ndarray, tilts: list[float], turns: list[int], mi
         for first, last, (a, b) in zip(firsts, lasts, pairwise(turns), strict=True)
     ]
     found: dict[int, _Pair] = {}
-    for i in sorted(range(len(best)), key=lambda i: -best[i].degrees):
+    waiting = list(range(len(best)))
+    while waiting:
+        i = waiting.pop(_first_largest([best[k].degrees for k in waiting], _TIE_DEGREES))
         pair = best[i]
         if pair.upper < firsts[i] or pair.lower > lasts[i]:
             pair = _largest(pairs, firsts[i], lasts[i], pair.convex)
@@ -255,7 +274,7 @@ def _apex(pair: _Pair, superior: list[complex], inferior: list[complex], rows: l
     chord = (centres[-1] - start).conjugate()
     places = [(centre - start) * chord for centre in centres]
     across = [-pair.convex * place.imag for place in places]
-    inner = across.index(max(across[1:-1]), 1)
+    inner = 1 + _first_largest(across[1:-1], _TIE_SLOPE * places[-1].real)
     summit = _parabola_vertex(*((places[i].real, across[i]) for i in (inner - 1, inner, inner + 1)))
     k = pair.upper + inner
     if summit < ((superior[k] - start) * chord).real and rows[k] - rows[k - 1] == 1:
@@ -269,4 +288,4 @@ def _parabola_vertex(a: tuple[float, float], b: tuple[float, float], c: tuple[fl
     """Abscissa of the vertex of the parabola through three (x, y); of the middle one where they are collinear."""
     u, v = b[0] - a[0], b[0] - c[0]
     p, q = u * (b[1] - c[1]), v * (b[1] - a[1])
-    return b[0] if p == q else b[0] - (u * p - v * q) / (2 * (p - q))
+    return b[0] if abs(p - q) <= _TIE_SLOPE * abs(u * v) else b[0] - (u * p - v * q) / (2 * (p - q))

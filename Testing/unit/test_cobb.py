@@ -304,12 +304,13 @@ def test_tilts_do_not_jump_by_a_full_turn():
     assert np.diff(superior) == pytest.approx(np.full(16, 2.5))
 
 
-spines = st.lists(st.floats(-40.0, 40.0), min_size=3, max_size=6).map(
-    lambda turns: column(
-        tilts_through(*zip(np.linspace(0, 16, len(turns)).round().astype(int), turns, strict=True)),
-        wedges=3.0 * np.sin(np.arange(17)),
-    )
-)
+def column_through(turns, wedge: float) -> np.ndarray:
+    """Vertebrae whose tilts run through ``turns`` at even distances, with uneven wedges of up to ``wedge`` degrees."""
+    rows = np.linspace(0, 16, len(turns)).round().astype(int)
+    return column(tilts_through(*zip(rows, turns, strict=True)), wedges=wedge * np.sin(np.arange(17)))
+
+
+spines = st.lists(st.floats(-40.0, 40.0), min_size=3, max_size=6).map(lambda turns: column_through(turns, 3.0))
 
 
 def alike(a, b, sides: int = 1) -> None:
@@ -334,6 +335,40 @@ def decided(corners) -> bool:
 def test_clinical_curves_survive_turning_moving_and_scaling(corners, degrees, shift, factor):
     if decided(corners):
         alike(cobb_clinical(corners), cobb_clinical(moved(corners, degrees, (shift, -shift), factor)))
+
+
+PLATEAUS = [
+    (28.0, -39.0, -39.0, -39.0, -39.0, 2.0),  # the tilt turns somewhere on a plateau of ten vertebrae
+    (-18.0, 28.0, -28.0, -28.0, 0.0, 0.0),
+    (-30.0, 0.0, 0.0, 30.0),  # the summit is a straight stretch
+    (0.0, 10.0, 10.0, 0.0),  # ten degrees are a curve, and what rounding leaves of them too
+    (20.0, -20.0, 20.0, -20.0, 20.0),  # four equal curves
+    (0.0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize("turns", PLATEAUS)
+@pytest.mark.parametrize("wedge", [0.0, 3.0])
+def test_rounding_does_not_choose_among_equal_vertebrae_and_curves(turns, wedge):
+    corners = column_through(turns, wedge)
+    found = cobb_clinical(corners)
+    for degrees in np.linspace(-170.0, 170.0, 35):
+        turned = cobb_clinical(moved(corners, degrees, (12.3, -45.6), 0.37))
+        alike(found, turned)
+        assert turned.major[1:] == found.major[1:]
+        alike(found, cobb_clinical(mirrored(moved(corners, degrees))), sides=-1)
+
+
+@given(st.lists(st.integers(-4, 4), min_size=3, max_size=6), st.floats(-170.0, 170.0), st.floats(0.05, 20.0))
+@settings(deadline=None)
+def test_curves_of_spines_with_many_equal_tilts_survive_turning_and_scaling(turns, degrees, factor):
+    corners = column_through([10.0 * turn for turn in turns], 3.0)
+    alike(cobb_clinical(corners), cobb_clinical(moved(corners, degrees, (12.3, -45.6), factor)))
+
+
+def test_of_a_plateau_the_uppermost_vertebra_ends_the_curve():
+    curves = cobb_clinical(column_through((0.0, 20.0, 20.0, 0.0), 0.0)).curves
+    assert [named(curve) for curve in curves] == [("T1", "T6"), ("T6", "L5")]
 
 
 @given(spines)
