@@ -51,7 +51,7 @@ class FootAngleModuleWidget(OrthoAnglesWidget):
             ProtocolOffer("foot-ap-hallux", _("Foot AP, hallux valgus")),
             ProtocolOffer("foot-ap", _("Foot AP, alignment")),
             ProtocolOffer("foot-lateral", _("Foot lateral, alignment")),
-            ProtocolOffer("foot-wbct", _("Foot weight-bearing CT, alignment")),
+            ProtocolOffer("foot-wbct", _("Foot weight-bearing CT, alignment"), inSpace=True),
         )
 
     def notice(self) -> str:

@@ -29,6 +29,11 @@ def ensurePredicting() -> None:
     _ensure("requirements-network.txt")
 
 
+def networkInstalled() -> bool:
+    """Whether the network can run without anything being installed: work in the background asks nobody."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "monai"))
+
+
 def _ensure(fileName: str) -> None:
     import slicer.packaging
 

@@ -19,6 +19,8 @@ class ImageSection:
             self._ui.protocolComboBox.addItem(self._offerText(offer), offer.id)
         self._ui.protocolComboBox.connect("currentIndexChanged(int)", self._protocolChosen)
         self._ui.loadImageButton.connect("clicked()", self._load)
+        self._ui.loadFolderButton.connect("clicked()", self._loadFolder)
+        self._ui.loadFolderButton.visible = any(offer.inSpace for offer in panel.offers())
 
     @staticmethod
     def _offerText(offer) -> str:
@@ -68,14 +70,14 @@ class ImageSection:
 
     def _description(self, volume) -> str:
         if volume is None or volume.GetImageData() is None:
-            return _("Choose or load a radiograph.")
+            return _("Choose or load an image.")
         columns, rows, slices = volume.GetImageData().GetDimensions()
+        x, y, z = volume.GetSpacing()
         size = _("{columns} x {rows} pixels").format(columns=columns, rows=rows)
+        text = _("{size} of {x:.3g} x {y:.3g} mm.").format(size=size, x=x, y=y)
         if slices > 1:
             size = _("{columns} x {rows} x {slices} voxels").format(columns=columns, rows=rows, slices=slices)
-        text = _("{size} of {x:.3g} x {y:.3g} mm.").format(
-            size=size, x=volume.GetSpacing()[0], y=volume.GetSpacing()[1]
-        )
+            text = _("{size} of {x:.3g} x {y:.3g} x {z:.3g} mm.").format(size=size, x=x, y=y, z=z)
         if self._panel.logic.imageFacts(volume)["spacing_source"] is None:
             text = _("{size}; pixel size unknown: angles are measured, lengths are not.").format(size=size)
         if self._panel.logic.sideFromImage(volume):
@@ -87,12 +89,17 @@ class ImageSection:
 
     def _load(self) -> None:
         path = qt.QFileDialog.getOpenFileName(
-            slicer.util.mainWindow(), _("Load a radiograph"), "", _("Images") + " " + _FILES
+            slicer.util.mainWindow(), _("Load an image"), "", _("Images") + " " + _FILES
         )
         if path:
             self.load(path)
 
+    def _loadFolder(self) -> None:
+        path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Load the folder of a CT series"))
+        if path:
+            self.load(path)
+
     def load(self, path: str) -> None:
-        """Read a file, show it and choose it."""
+        """Read a file, or the folder of a series, show it and choose it."""
         with slicer.util.tryWithErrorDisplay(_("The image could not be loaded."), waitCursor=True):
             self._panel.parameters.volume = self._panel.logic.loadImage(path)

@@ -16,7 +16,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 from OrthoAnglesLib import dependencies
 from OrthoAnglesLib.parameters import ModuleParameters
 from OrthoAnglesLib.prediction import PredictionRunner, Target, shippedBackend
-from OrthoAnglesLib.slice_views import showVolume
+from OrthoAnglesLib.slice_views import resetSpaceViews, showVolume
 from OrthoAnglesLib.subject_volumes import (
     exportGroup,
     familyOf,
@@ -50,12 +50,25 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
     def loadImage(self, path: str | Path):
         """Read an image file or DICOM folder into a volume node and show it; ImageError where it cannot be used."""
         from orthoangles.images import read_image
-        from orthoangles.scene.volumes import add_volume
 
         dependencies.ensureMeasuring()
-        volumeNode = add_volume(slicer.mrmlScene, read_image(path))
+        return self.addImage(read_image(path))
+
+    def addImage(self, image):
+        """Put an image that was read into the scene and show it; returns its volume node."""
+        from orthoangles.scene.volumes import add_volume
+
+        volumeNode = add_volume(slicer.mrmlScene, image)
         self.showImage(volumeNode)
         return volumeNode
+
+    @staticmethod
+    def image(volumeNode, protocolId: str):
+        """The image of a volume node, as it is measured and exported."""
+        from orthoangles.protocols import load_protocol
+        from orthoangles.scene.volumes import image_from_volume
+
+        return image_from_volume(volumeNode, load_protocol(protocolId))
 
     @staticmethod
     def showImage(volumeNode) -> None:
@@ -124,6 +137,12 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         target, self.runner.target = self.runner.target, None
         return self._taken(target, subjects) if target is not None else ()
 
+    def takeSubjects(self, volumeNode, protocolId: str, subjects) -> tuple:
+        """Put what was found in this volume's image before into the scene: sessions as of :meth:`processAll`."""
+        from orthoangles.protocols import load_protocol
+
+        return self._taken(Target(volumeNode.GetID(), load_protocol(protocolId)), subjects)
+
     def _prepared(self, volumeNode, protocolId: str):
         dependencies.ensureMeasuring()
         from orthoangles.predicting import require_network
@@ -166,12 +185,40 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
         dependencies.ensureMeasuring()
         return self._kept(MeasurementSession.restore(node))
 
+    def sessionsOf(self, volumeNode, protocolId: str) -> tuple:
+        """The sessions of an image and of the feet that were cut from it, as far as there are any."""
+        found = (self.session(each, protocolId) for each in familyOf(volumeNode))
+        return tuple(session for session in found if session is not None)
+
     def createSession(self, volumeNode, protocolId: str):
         """A new session without landmarks, to place them by hand."""
         dependencies.ensureMeasuring()
         from orthoangles.scene import MeasurementSession
 
-        return self._kept(MeasurementSession.create(volumeNode, protocolId))
+        session = self._kept(MeasurementSession.create(volumeNode, protocolId))
+        if session.protocol.dimension == 3:
+            self.showBones(volumeNode, True)
+        return session
+
+    # 3D view
+
+    @staticmethod
+    def showBones(volumeNode, visible: bool) -> None:
+        """Render the bones of a CT volume in the 3D views, or stop."""
+        from orthoangles.scene import bones_shown, show_bones
+
+        if visible and not bones_shown(volumeNode):
+            show_bones(volumeNode)
+            resetSpaceViews()
+        else:
+            show_bones(volumeNode, visible)
+
+    @staticmethod
+    def bonesShown(volumeNode) -> bool:
+        """Whether the 3D views show the bones."""
+        from orthoangles.scene import bones_shown
+
+        return bones_shown(volumeNode)
 
     def _kept(self, session):
         key = (session.volume_node.GetID(), session.protocol.id)
@@ -185,6 +232,7 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
 
     def removeCase(self, volumeNode) -> None:
         """Take an image, the feet that were cut from it, and their measurements out of the scene."""
+        from orthoangles.scene.bones import forget_bones
         from orthoangles.scene.drawn_nodes import remove_with_display
 
         for each in familyOf(volumeNode):
@@ -192,15 +240,29 @@ class OrthoAnglesLogic(ScriptedLoadableModuleLogic):
                 session = self.session(each, protocolId)
                 if session is not None:
                     session.remove()
+            forget_bones(each)
             remove_with_display(each)
 
     # Export
 
-    def exportCorrection(self, session, datasetFolder: str | Path, reader: str) -> str:
-        """Write the case to a dataset; returns its id there. DatasetError where that fails."""
+    def exportCorrection(
+        self,
+        session,
+        datasetFolder: str | Path,
+        reader: str,
+        seconds: float | None = None,
+        group: str | None = None,
+        rejected: str = "",
+    ) -> str:
+        """Write the case to a dataset; returns its id there.
+
+        ``seconds`` is the time at work; ``group`` stands for the patient where that is known, else the image does;
+        ``rejected`` says why the image is not to be used, if so. DatasetError where it fails.
+        """
         from orthoangles.annotation.exporting import export_session
 
-        return export_session(datasetFolder, session, reader=reader, group=exportGroup(session.volume_node))
+        group = group or exportGroup(session.volume_node)
+        return export_session(datasetFolder, session, reader=reader, group=group, seconds=seconds, rejected=rejected)
 
     def close(self) -> None:
         """Stop the network and all sessions; the nodes stay in the scene."""

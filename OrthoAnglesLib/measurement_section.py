@@ -20,6 +20,8 @@ class MeasurementSection:
         self._rows = []
         titles = [_("Measurement"), _("Value"), _("95 % interval"), _("Grade"), _("Between")]
         self._table = Table(self._ui.measurementTable, titles, stretched=_REMARK)
+        self._filling = False
+        self._ui.measurementTable.connect("itemSelectionChanged()", self._selected)
         self._ui.copyButton.connect("clicked()", self._copy)
         self._ui.saveButton.connect("clicked()", self._save)
 
@@ -27,12 +29,29 @@ class MeasurementSection:
         """Fill the table anew; None empties it."""
         definitions = () if session is None else session.protocol.measurements
         self._rows = sorted(definitions, key=lambda d: (not d.drawn, not d.grades))
+        self._filling = True
         self._table.clear(len(self._rows))
+        self._selectChosen(session)
+        self._filling = False
         for button in (self._ui.copyButton, self._ui.saveButton):
             button.enabled = session is not None
         if session is not None:
             self.updateSession(session)
         self.updateRemarks(session)
+
+    def _selectChosen(self, session) -> None:
+        """Select what a session from a saved scene shows in the views."""
+        for row, definition in enumerate(self._rows):
+            if definition.id == session.settings.chosen:
+                self._ui.measurementTable.selectRow(row)
+
+    def _selected(self) -> None:
+        """In a volume, show the selected measurement with its plane and go there."""
+        session, row = self._panel.session, self._ui.measurementTable.currentRow()
+        if self._filling or session is None or session.protocol.dimension != 3 or not 0 <= row < len(self._rows):
+            return
+        session.choose_measurement(self._rows[row].id)
+        session.jump_to_measurement(self._rows[row].id)
 
     def updateSession(self, session) -> None:
         """Follow a change of the landmarks."""
@@ -73,9 +92,13 @@ class MeasurementSection:
         between = "-".join(ends) if all(ends) else ", ".join(self._bone(axis) for axis in measurement.axes)
         return ", ".join(part for part in (between, details.get("side") or "") if part)
 
-    @staticmethod
-    def _explanation(measurement) -> list[str]:
+    def _explanation(self, measurement) -> list[str]:
         lines = [measurement.name, measurement.definition]
+        if self._panel.session.protocol.dimension == 3:
+            plane = _("In the {plane} plane.").format(plane=measurement.plane)
+            lines.append(plane if measurement.plane else _("In space."))
+        if measurement.details.get("ground"):
+            lines.append(_("Ground: {ground}.").format(ground=measurement.details["ground"]))
         if measurement.details.get("apex"):
             lines.append(_("Apex: {level}").format(level=measurement.details["apex"]))
         return lines

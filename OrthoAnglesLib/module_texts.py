@@ -9,9 +9,10 @@ HOMEPAGE = "https://github.com/OrthoAngles/SlicerOrthoAngles"
 def helpText() -> str:
     """How the panel is used, and what it must not be used for."""
     steps = (
-        _("Choose or load a radiograph under <b>Image</b>."),
+        _("Choose or load an image under <b>Image</b>."),
         _("<b>Place landmarks</b>: let the network propose them, or place them by hand."),
         _("<b>Review</b>: go through the landmarks, the least certain first, drag what is wrong, and confirm."),
+        _("<b>Ground and 3D view</b>, of a CT volume: what is level, where the foot points, and what is shown."),
         _("<b>Measurements</b> follow every drag; copy or save them."),
         _("<b>Worklist and export</b>: write the correction to a dataset and open the next image."),
     )
@@ -24,6 +25,6 @@ def acknowledgement() -> str:
     """Whose work this builds on."""
     return _(
         "The network for Cobb angles follows the heterogeneous consistency method and was trained on the public "
-        "AASCE 2019 data set. The networks for feet were trained on simulated radiographs. Built on 3D Slicer, PyTorch "
+        "AASCE 2019 data set. The networks for feet were trained on simulated images. Built on 3D Slicer, PyTorch "
         "and MONAI."
     )

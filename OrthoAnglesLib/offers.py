@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProtocolOffer:
-    """A protocol by its id, with the name that the panel shows; ``sided`` where left and right limbs differ."""
+    """A protocol by its id, with the name that the panel shows.
+
+    ``sided`` where left and right limbs differ; ``inSpace`` where it measures volumes and not radiographs.
+    """
 
     id: str
     name: str
     sided: bool = True
+    inSpace: bool = False
 
     @property
     def available(self) -> bool:

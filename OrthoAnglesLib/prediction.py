@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orthoangles.protocols import Protocol
+from orthoangles.protocols import Protocol, shipped_bundle
 from orthoangles.subjects import Subject, find_subjects
 from orthoangles.worker import IDLE, PredictionWorker, Report
 
@@ -43,6 +43,15 @@ class PredictionRunner:
             return backend.predict(view, progress=_partOf(progress, k, count), cancelled=cancelled)
 
         return tuple(find_subjects(backend, protocol, image, place))
+
+    def modelDigest(self, protocolId: str) -> str | None:
+        """SHA-256 of the weights that predict by this protocol; None where that is not known before they are loaded."""
+        bundle = shipped_bundle(protocolId) if self._makeBackend is shippedBackend else ""
+        if not bundle:
+            return None
+        from orthoangles.predicting import bundle_metadata
+
+        return bundle_metadata(bundle)["orthoangles"]["weights_sha256"]
 
     @property
     def running(self) -> bool:

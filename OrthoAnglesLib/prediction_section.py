@@ -44,7 +44,7 @@ class PredictionSection:
             return self._withoutNetwork()
         if ready:
             return _("Let the network propose all landmarks of this image.")
-        return _("Choose or load a radiograph first.")
+        return _("Choose or load an image first.")
 
     @staticmethod
     def _withoutNetwork() -> str:
@@ -52,6 +52,7 @@ class PredictionSection:
 
     def _run(self) -> None:
         parameters = self._panel.parameters
+        self._panel.worklist.pauseAhead()
         with slicer.util.tryWithErrorDisplay(_("The landmarks could not be placed."), waitCursor=True):
             self._panel.logic.startPrediction(parameters.volume, parameters.protocolId, parameters.device.value)
             self._progress(0.0, _("Loading the network..."))
@@ -94,6 +95,7 @@ class PredictionSection:
         target, parameters = self._panel.logic.runner.target, self._panel.parameters
         sessions = self._panel.logic.takePrediction(subjects)
         chosen = parameters.volume
+        self._panel.worklist.predictedByHand(target, subjects)
         if sessions and chosen is not None and chosen.GetID() == target.volumeId:
             parameters.volume = sessions[0].volume_node
             self._panel.image.refresh()
@@ -139,6 +141,11 @@ class PredictionSection:
         return _("Confidence {lowest:.0%} to {highest:.0%}, {median:.0%} in the middle.").format(
             lowest=known.min(), highest=known.max(), median=np.median(known)
         )
+
+    def forgetMessage(self) -> None:
+        """Another image is shown: what was said of the last one is over."""
+        if not self._panel.logic.runner.running:
+            self._message = ""
 
     def forget(self) -> None:
         """Stop watching the network, for example as the scene closes."""

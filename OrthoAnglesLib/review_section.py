@@ -5,6 +5,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from OrthoAnglesLib.landmark_steps import closeUp, pixelSteps
+from OrthoAnglesLib.slice_views import zoomTo
 from OrthoAnglesLib.tables import Table
 
 _LANDMARK, _CONFIDENCE, _STATE = range(3)
@@ -35,6 +37,40 @@ class ReviewSection:
             (self._ui.confirmButton, self._confirm),
         ):
             button.connect("clicked()", action)
+
+    def keyActions(self) -> dict:
+        """What the keys do with the selected landmark; see ``keyboard.KEYS``."""
+        return {
+            "nextLandmark": lambda: self._step(1),
+            "previousLandmark": lambda: self._step(-1),
+            "accept": lambda: self._onLandmark(self._accept),
+            "place": lambda: self._onLandmark(self._placeAgain),
+            "unset": lambda: self._onLandmark(lambda: self._change(lambda s, landmark: s.unset_point(landmark))),
+            "reset": lambda: self._onLandmark(self._resetPoint),
+            "nudge": lambda *steps: self._onLandmark(lambda: self._nudge(steps)),
+            "undo": lambda: self._onSession(lambda session: session.undo()),
+            "redo": lambda: self._onSession(lambda session: session.redo()),
+        }
+
+    def _onSession(self, action) -> None:
+        """A key does nothing where there is nothing to do it to."""
+        if self._panel.session is not None:
+            action(self._panel.session)
+
+    def _onLandmark(self, action) -> None:
+        self._onSession(lambda session: action() if self._landmark() is not None else None)
+
+    def _resetPoint(self) -> None:
+        if self._panel.session.prediction is not None:
+            self._change(lambda session, landmark: session.reset_point(landmark))
+
+    def _nudge(self, steps: tuple[int, int, int]) -> None:
+        """Move the landmark by whole pixels: right, down and, in a volume, back."""
+        session, landmark = self._panel.session, self._landmark()
+        point = session.points[session.protocol.index(landmark)]
+        if np.isfinite(point).all():
+            self._change(lambda session, landmark: session.set_point(landmark, point + pixelSteps(session, steps)))
+            session.jump_to(landmark)
 
     # Showing
 
@@ -124,18 +160,26 @@ class ReviewSection:
 
     def _landmark(self) -> str | None:
         """The selected one."""
-        row = self._ui.reviewTable.currentRow()
+        row = self._row()
         return self._order[row] if 0 <= row < len(self._order) else None
+
+    def _row(self) -> int:
+        """The selected one, -1 for none: a table that gets the focus has a current row that nobody selected."""
+        return self._ui.reviewTable.currentRow() if self._ui.reviewTable.selectedItems() else -1
 
     def _selected(self) -> None:
         session, landmark = self._panel.session, self._landmark()
         if session is not None and landmark is not None:
+            if self._ui.zoomCheckBox.checked:
+                zoomTo(closeUp(session.points))
             session.jump_to(landmark)
         self.refresh()
 
     def _step(self, by: int) -> None:
         count = len(self._order)
-        row = self._ui.reviewTable.currentRow()
+        if not count:
+            return
+        row = self._row()
         start = row if row >= 0 else (-1 if by > 0 else 0)
         self._ui.reviewTable.selectRow((start + by) % count)
 

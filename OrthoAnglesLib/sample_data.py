@@ -9,7 +9,7 @@ CATEGORY = "OrthoAngles"
 
 @dataclass(frozen=True)
 class Sample:
-    """A radiograph by the extension's own simulation: its name in Sample Data, its file and that file's digest."""
+    """An image by the extension's own simulation: its name in Sample Data, its file and that file's digest."""
 
     name: str
     fileName: str
@@ -21,6 +21,9 @@ FOOT_AP = Sample("FootAP", "foot-ap-sample.png", "617cbc498bc54dd9835ef3808a9f94
 FOOT_LATERAL = Sample(
     "FootLateral", "foot-lateral-sample.png", "33f7eaf8a35105a9d0e70680e2efd1563b9b57a65fc4b136c2b8c5a45cb5596f"
 )
+FOOT_WBCT = Sample(
+    "FootWBCT", "foot-wbct-sample.nrrd", "aa745d12f9cdcba9e611b3978e6d3a451505ebd1779571f5cc3d987ecb76be84"
+)
 
 
 def registerSpineSample() -> None:
@@ -29,8 +32,8 @@ def registerSpineSample() -> None:
 
 
 def registerFootSamples() -> None:
-    """Offer the two views of the foot."""
-    for sample in (FOOT_AP, FOOT_LATERAL):
+    """Offer the two views of the foot, and its volume."""
+    for sample in (FOOT_AP, FOOT_LATERAL, FOOT_WBCT):
         _register(sample)
 
 

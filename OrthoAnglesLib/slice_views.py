@@ -1,4 +1,4 @@
-"""Shows an image in the slice views, upright also where its rows do not run along the patient's axes."""
+"""Shows an image in the views, upright also where its rows do not run along the patient's axes."""
 
 import numpy as np
 import slicer
@@ -8,13 +8,38 @@ _PARALLEL = 0.99
 
 
 def showVolume(volumeNode) -> None:
-    """Show a volume in all slice views; a radiograph stands there as its rows and columns do."""
+    """Show a volume in all slice views: a radiograph as its rows and columns stand, a scan with a 3D view beside."""
     slicer.util.setSliceViewerLayers(background=volumeNode)
     data = volumeNode.GetImageData()
     if data is not None and data.GetDimensions()[2] == 1:
         for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
             _turn(sliceNode, volumeNode)
+    elif data is not None:
+        _haveSpaceView()
     slicer.util.setSliceViewerLayers(fit=True)
+
+
+def zoomTo(millimetres: float) -> None:
+    """Enlarge all slice views that show more than this; a view that shows less stays as the reader has it."""
+    for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        width, height, depth = sliceNode.GetFieldOfView()
+        factor = millimetres / max(min(width, height), 1e-6)
+        if factor < 1:
+            sliceNode.SetFieldOfView(factor * width, factor * height, depth)
+
+
+def resetSpaceViews() -> None:
+    """Let the 3D views show all there is."""
+    if slicer.app.layoutManager() is not None:
+        slicer.util.resetThreeDViews()
+
+
+def _haveSpaceView() -> None:
+    """Lay the views out as three slices and a 3D view, where no 3D view is open."""
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    views = slicer.util.getNodesByClass("vtkMRMLViewNode")
+    if layout is not None and not any(view.IsMappedInLayout() for view in views):
+        layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
 
 
 def _turn(sliceNode, volumeNode) -> None:

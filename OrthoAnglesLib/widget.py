@@ -11,9 +11,11 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from OrthoAnglesLib.image_section import ImageSection
+from OrthoAnglesLib.keyboard import Keyboard, keysText
 from OrthoAnglesLib.measurement_section import MeasurementSection
 from OrthoAnglesLib.prediction_section import PredictionSection
 from OrthoAnglesLib.review_section import ReviewSection
+from OrthoAnglesLib.space_section import SpaceSection
 from OrthoAnglesLib.worklist_section import WorklistSection
 
 # The values follow the mouse at once, what is long to show a little later.
@@ -63,7 +65,9 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.noticeLabel.visible = bool(self.notice())
         self.image, self.prediction = ImageSection(self), PredictionSection(self)
         self.review, self.measurements = ReviewSection(self), MeasurementSection(self)
-        self.worklist = WorklistSection(self)
+        self.space, self.worklist = SpaceSection(self), WorklistSection(self)
+        self.keyboard = Keyboard(self, {**self.review.keyActions(), **self.worklist.keyActions()})
+        self.ui.keysLabel.text = keysText()
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(_FOLLOW_AFTER_MS)
@@ -77,9 +81,11 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """The user opened the module."""
         self.initializeParameterNode()
+        self.keyboard.setEnabled(True)
 
     def exit(self) -> None:
         """The user went to another module: angles stay live, the panel follows again when it is opened."""
+        self.keyboard.setEnabled(False)
         self._disconnectParameters()
 
     def cleanup(self) -> None:
@@ -88,6 +94,8 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._disconnectParameters()
         self.removeObservers()
         if self.logic is not None:
+            self.keyboard.close()
+            self.worklist.close()
             self.prediction.close()
             self._later.stop()
             self.logic.close()
@@ -102,6 +110,7 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event) -> None:
         """The scene is about to be emptied."""
+        self.worklist.onSceneClose()
         self.prediction.forget()
         self.image.forget()
         self.showSession(None)
@@ -180,19 +189,21 @@ class OrthoAnglesWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 session.add_update_callback(self._sessionUpdated),
                 session.add_close_callback(lambda ended: self.showSession(None)),
             )
-        self.review.showSession(session)
-        self.measurements.showSession(session)
+        for section in (self.review, self.space, self.measurements):
+            section.showSession(session)
         if self.parameters is not None:
             self.refresh()
 
     def _sessionUpdated(self, session) -> None:
         self.measurements.updateSession(session)
         self.review.updateSession(session)
+        self.worklist.case.sessionUpdated()
         self._later.start()
 
     def _follow(self) -> None:
         self.measurements.updateRemarks(self.session)
         self.review.refreshRows()
+        self.space.refresh()
 
     def refresh(self) -> None:
         """Enable and describe what can be done now."""

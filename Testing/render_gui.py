@@ -42,6 +42,7 @@ def fill_panel(host, panel, images: str, shot, age: float, truth: bool) -> None:
     protocols = [offer.id for offer in panel.offers()]
     panel.ui.protocolComboBox.currentIndex = protocols.index(shot.protocol)
     panel.ui.readerLineEdit.text = "Reader A"
+    panel.ui.aheadCheckBox.checked = not truth
     panel.ui.imagesFolderPathLineEdit.currentPath = images
     panel.ui.datasetFolderPathLineEdit.currentPath = "dataset"
     panel.ui.openNextButton.click()

@@ -115,6 +115,30 @@ def draw_thumbnail(sample: Path) -> QImage:
     return image
 
 
+def draw_volume_thumbnail(sample: Path) -> QImage:
+    """The bones of the sample volume as seen from its lateral side."""
+    import numpy as np
+
+    from orthoangles.annotation.markups_json import read_markups
+    from orthoangles.images import read_image
+    from orthoangles.volume_slices import anatomical_planes, bone_projections, bone_window
+
+    image = read_image(sample)
+    points = read_markups(sample.with_suffix(".truth.mrk.json")).points
+    planes = anatomical_planes(np.diag([-1.0, -1.0, 1.0]))
+    _, _, (picture, _) = bone_projections(image, planes, points, bone_window(image), margin=20.0, step=1.5)
+    grey = np.sqrt(picture / picture.max()) * 255
+    edge = max(grey.shape)
+    square = np.zeros((edge, edge), np.uint8)
+    top, left = ((edge - n) // 2 for n in grey.shape)
+    square[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
+    small = QImage(square.data, edge, edge, edge, QImage.Format.Format_Grayscale8)
+    smooth = Qt.TransformationMode.SmoothTransformation
+    return small.scaled(SIZE, SIZE, Qt.AspectRatioMode.KeepAspectRatio, smooth).convertToFormat(
+        QImage.Format.Format_RGB32
+    )
+
+
 def main() -> None:
     application = QGuiApplication([])
     icons, samples = (REPOSITORY / "Resources" / folder for folder in ("Icons", "SampleData"))
@@ -126,6 +150,7 @@ def main() -> None:
         (icons / "SpineAP.png", draw_thumbnail(samples / "spine-ap-sample.png")),
         (icons / "FootAP.png", draw_thumbnail(samples / "foot-ap-sample.png")),
         (icons / "FootLateral.png", draw_thumbnail(samples / "foot-lateral-sample.png")),
+        (icons / "FootWBCT.png", draw_volume_thumbnail(samples / "foot-wbct-sample.nrrd")),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(str(path))

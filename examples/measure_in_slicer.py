@@ -8,10 +8,10 @@ The same runs without Slicer's application, on the slicer-core package:
     .venv/bin/python examples/measure_in_slicer.py --output results spine1.dcm
     .venv/bin/python examples/measure_in_slicer.py --protocol foot-ap --output results feet.dcm
 
-For each image NAME it writes NAME.mrb, which Slicer opens with draggable landmarks and live angles, prints the
-measurements, and adds the case to the dataset OUTPUT/dataset. Two feet in one image are two such cases, NAME-right and
-NAME-left. With ``--landmarks FOLDER`` the landmarks come from FOLDER/NAME.mrk.json and no network runs. Exit code: 0
-all done, 1 some images failed.
+A folder stands for the images in it. For each image NAME it writes NAME.mrb, which Slicer opens with draggable
+landmarks and live angles, prints the measurements, and adds the case to the dataset OUTPUT/dataset. Two feet in one
+image are two such cases, NAME-right and NAME-left. With ``--landmarks FOLDER`` the landmarks come from
+FOLDER/NAME.mrk.json and no network runs. Exit code: 0 all done, 1 some images failed.
 """
 
 import argparse
@@ -30,6 +30,7 @@ except ImportError:
 
 from orthoangles.annotation.exporting import export_session
 from orthoangles.annotation.markups_json import read_markups
+from orthoangles.batch_names import images_of
 from orthoangles.errors import OrthoAnglesError
 from orthoangles.images import Image, read_image
 from orthoangles.predictions import Prediction
@@ -42,7 +43,7 @@ from orthoangles.subjects import find_subjects
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The options of this example."""
     parser = argparse.ArgumentParser(description="Measure images in a Slicer scene.")
-    parser.add_argument("images", nargs="+", type=Path)
+    parser.add_argument("images", nargs="+", type=Path, help="image files, or folders of them")
     parser.add_argument("--protocol", default="spine-ap-cobb", help="what to measure, by its id")
     parser.add_argument("--output", type=Path, default=Path("results"))
     parser.add_argument("--landmarks", type=Path, help="folder of NAME.mrk.json to measure instead of the network's")
@@ -107,7 +108,7 @@ def main(arguments: list[str]) -> int:
         backend = backend_for(protocol)
     scene = scene_host().scene
     failed = 0
-    for path in options.images:
+    for path in images_of(options.images, protocol.dimension):
         try:
             measure_one(scene, path, protocol, backend, options)
         except OrthoAnglesError as error:

@@ -1,13 +1,14 @@
-"""Axes from landmarks, and the angle between two of them."""
+"""The angle between two axes."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orthoangles.geometry import angle_between, project, signed_angle, welsch_line_fit
+from orthoangles.axes import SolvedAxis
+from orthoangles.geometry import angle_between, cross_product, length, project, triple_product
 from orthoangles.outcomes import with_value, without_value
-from orthoangles.protocols import Axis, MeasurementDefinition, Protocol
+from orthoangles.protocols import MeasurementDefinition
 from orthoangles.results import AxisLine, Measurement
 
 if TYPE_CHECKING:
@@ -15,143 +16,8 @@ if TYPE_CHECKING:
 
 NORMAL_95 = 1.959963984540054
 
-_NOISE = 0.03
-"""Noise of a point as a share of its axis' length where millimetres are not known: 1 mm on a metatarsal (inferred)."""
-
 _PARALLEL = 0.02
 """Sine, about 1 degree: axes nearer to parallel than that do not tell which way round an image is."""
-
-
-class SolvedAxis(NamedTuple):
-    """An axis found: its line, its unit direction (3,) LPS, and how it turns with the landmarks.
-
-    ``turn`` (n,) per mm: the angle in rad by which the axis turns when landmark i moves 1 mm across it; None
-    where that is not known (the axis leans on foreground points).
-    """
-
-    line: AxisLine
-    direction: np.ndarray
-    turn: np.ndarray | None
-
-
-def point_rows(protocol: Protocol) -> Mapping[str, np.ndarray]:
-    """Weights (n,) over the landmarks that make each landmark and derived point."""
-    n = len(protocol.landmarks)
-    rows = dict(zip(protocol.landmark_ids, np.eye(n), strict=True))
-    derived = {point.id: point for point in protocol.points}
-
-    def row(point_id: str) -> np.ndarray:
-        if point_id not in rows:
-            rows[point_id] = np.mean([row(part) for part in derived[point_id].mean_of], axis=0)
-        return rows[point_id]
-
-    for point_id in derived:
-        row(point_id)
-    return rows
-
-
-def solve_axis(case: "Case", axis: Axis) -> SolvedAxis | str:
-    """The axis, or the reason why it cannot be had."""
-    if axis.kind == "direction":
-        return _fixed(case, axis)
-    if axis.kind == "bisector":
-        return _bisector(case, axis)
-    used = axis.points if axis.kind == "fit" else (*axis.start, *axis.end)
-    rows = np.array([case.plan.points[point_id] for point_id in used])
-    needed = (rows != 0).any(axis=0)
-    if (needed & case.missing).any():
-        absent = [case.protocol.landmark_ids[i] for i in np.flatnonzero(needed & case.missing)]
-        return f"{', '.join(absent)} not placed"
-    # Landmarks that are not needed have weight 0, but 0 * NaN is NaN.
-    places = rows[:, needed] @ case.points[needed]
-    if axis.kind == "fit":
-        return _fitted(case, axis, rows, places)
-    start, end = _mean_ends(rows, places, len(axis.start))
-    return _line(axis, start, end)
-
-
-def ends_of(case: "Case", axis: Axis) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (n,) over the landmarks that make the start and the end of an axis of kind ``line``."""
-    start, end = (np.mean([case.plan.points[name] for name in names], axis=0) for names in (axis.start, axis.end))
-    return start, end
-
-
-def _mean_ends(rows: np.ndarray, places: np.ndarray, k: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """(weights, place) of the mean of the first k points and of the others."""
-    return (rows[:k].mean(axis=0), places[:k].mean(axis=0)), (rows[k:].mean(axis=0), places[k:].mean(axis=0))
-
-
-def _line(axis: Axis, start: tuple[np.ndarray, np.ndarray], end: tuple[np.ndarray, np.ndarray]) -> SolvedAxis | str:
-    along = end[1] - start[1]
-    length = float(np.linalg.norm(along))
-    if length == 0:
-        return f"the ends of {axis.name} coincide"
-    line = AxisLine(axis.id, axis.name, start[1], end[1])
-    return SolvedAxis(line, along / length, (end[0] - start[0]) / length)
-
-
-def _fitted(case: "Case", axis: Axis, rows: np.ndarray, handles: np.ndarray) -> SolvedAxis | str:
-    extra = np.asarray(case.foreground.get(axis.id, np.empty((0, 3))), dtype=np.float64)
-    points = np.vstack([handles, extra])
-    if not np.ptp(points, axis=0).any():
-        return f"the points of {axis.name} coincide"
-    length = float(np.linalg.norm(handles[-1] - handles[0]))
-    fit = welsch_line_fit(points, scale=axis.scale if case.in_mm or not length else _NOISE * length)
-    direction = fit.direction if (handles[-1] - handles[0]) @ fit.direction >= 0 else -fit.direction
-    along = (handles - fit.centre) @ direction
-    line = AxisLine(axis.id, axis.name, fit.centre + along.min() * direction, fit.centre + along.max() * direction)
-    if len(extra):
-        return SolvedAxis(line, direction, None)
-    centred = along - (fit.weights @ along) / fit.weights.sum()
-    turn = (fit.weights * centred) @ rows / (fit.weights @ centred**2)
-    return SolvedAxis(line, direction, turn)
-
-
-def _fixed(case: "Case", axis: Axis) -> SolvedAxis | str:
-    vector = np.asarray(axis.vector, dtype=np.float64)
-    if case.protocol.dimension == 2:
-        vector = case.plane.matrix @ vector[:2]
-    length = np.linalg.norm(vector)
-    if length == 0:
-        return f"{axis.name} has no direction in the image plane"
-    if axis.towards:
-        return _towards(case, axis, vector / length)
-    placed = case.points[~case.missing]
-    centre = placed.mean(axis=0) if len(placed) else np.zeros(3)
-    reach = np.abs((placed - centre) @ vector).max(initial=length) / length
-    direction = vector / length
-    line = AxisLine(axis.id, axis.name, centre - reach * direction, centre + reach * direction)
-    return SolvedAxis(line, direction, np.zeros(len(case.points)))
-
-
-def _towards(case: "Case", axis: Axis, direction: np.ndarray) -> SolvedAxis | str:
-    """The fixed direction or its opposite, whichever runs with the other axis; drawn from where that one starts."""
-    other = case.axis(axis.towards)
-    if isinstance(other, str):
-        return other
-    along = float(direction @ other.direction)
-    if abs(along) < 1e-9:
-        return f"{axis.name} stands perpendicular to {other.line.name}"
-    direction = direction if along > 0 else -direction
-    end = other.line.start + np.linalg.norm(other.line.end - other.line.start) * direction
-    return SolvedAxis(AxisLine(axis.id, axis.name, other.line.start, end), direction, np.zeros(len(case.points)))
-
-
-def _bisector(case: "Case", axis: Axis) -> SolvedAxis | str:
-    a, b = (case.axis(axis_id) for axis_id in axis.axes)
-    for part in (a, b):
-        if isinstance(part, str):
-            return part
-    direction = a.direction + b.direction
-    length = np.linalg.norm(direction)
-    if length < 1e-9:
-        return f"the axes of {axis.name} point opposite ways"
-    direction = direction / length
-    centre = (a.line.start + a.line.end + b.line.start + b.line.end) / 4
-    half = (np.linalg.norm(a.line.end - a.line.start) + np.linalg.norm(b.line.end - b.line.start)) / 4
-    turn = None if a.turn is None or b.turn is None else (a.turn + b.turn) / 2
-    line = AxisLine(axis.id, axis.name, centre - half * direction, centre + half * direction)
-    return SolvedAxis(line, direction, turn)
 
 
 def measure_angle(case: "Case", definition: MeasurementDefinition) -> Measurement:
@@ -190,9 +56,10 @@ def _value(
     definition: MeasurementDefinition, turn: int, u: np.ndarray, v: np.ndarray, normal: np.ndarray | None
 ) -> tuple[float, float]:
     """The unfolded, unsigned angle, and the value as the definition wants it; degrees."""
-    angle = float(angle_between(u, v))
     if definition.signed:
-        return angle, turn * float(signed_angle(u, v, normal))
+        signed = math.degrees(math.atan2(_across(u, v, normal), u @ v))
+        return abs(signed), turn * signed
+    angle = float(angle_between(u, v))
     if definition.complement:
         return angle, 90.0 - angle
     return angle, min(angle, 180.0 - angle) if definition.folded else angle
@@ -205,6 +72,13 @@ def positive_turn(case: "Case", definition: MeasurementDefinition) -> int | str:
     if not (definition.signed and definition.sense):
         turned = (definition.positive == "counterclockwise") != (definition.mirrored and case.side == "left")
         return -1 if turned else 1
+    key = (definition.sense, definition.plane)
+    if key not in case.turns:
+        case.turns[key] = _turn_by_landmarks(case, definition)
+    return case.turns[key]
+
+
+def _turn_by_landmarks(case: "Case", definition: MeasurementDefinition) -> int | str:
     solved = [case.axis(axis_id) for axis_id in definition.sense]
     reasons = list(dict.fromkeys(part for part in solved if isinstance(part, str)))
     if reasons:
@@ -221,48 +95,57 @@ def positive_turn(case: "Case", definition: MeasurementDefinition) -> int | str:
 
 def _sine(u: np.ndarray, v: np.ndarray, normal: np.ndarray | None) -> float:
     """Of the turn from ``u`` to ``v``, clockwise in the image or right-handed about the normal."""
-    across = u[0] * v[1] - u[1] * v[0] if normal is None else np.cross(u, v) @ normal
-    return float(across / (np.linalg.norm(u) * np.linalg.norm(v)))
+    return _across(u, v, normal) / (length(u) * length(v))
+
+
+def _across(u: np.ndarray, v: np.ndarray, normal: np.ndarray | None) -> float:
+    """The sine of that turn, times both lengths."""
+    return float(u[0] * v[1] - u[1] * v[0]) if normal is None else triple_product(u, v, normal)
 
 
 def in_plane(
     case: "Case", definition: MeasurementDefinition, axes: list[SolvedAxis]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | str:
     """Directions as projected (not of unit length any more) and the plane's normal; or why there are none."""
-    u, v = (axis.direction for axis in axes)
-    normal = None
-    if definition.plane == "image":
-        u, v = u @ case.plane.matrix, v @ case.plane.matrix
-    elif definition.plane is not None:
-        normal = case.normal(definition.plane)
-        if isinstance(normal, str):
-            return normal
-        u, v = project(u, normal), project(v, normal)
-    for axis, direction in zip(axes, (u, v), strict=True):
-        if np.linalg.norm(direction) < 1e-9:
-            return f"{axis.line.name} stands perpendicular to the plane"
-    return u, v, normal
+    if definition.plane is None:
+        return axes[0].direction, axes[1].direction, None
+    normal = None if definition.plane == "image" else case.normal(definition.plane)
+    if isinstance(normal, str):
+        return normal
+    projected = [_projected(case, definition.plane, normal, axis) for axis in axes]
+    for direction in projected:
+        if isinstance(direction, str):
+            return direction
+    return projected[0], projected[1], normal
+
+
+def _projected(case: "Case", plane_id: str, normal: np.ndarray | None, axis: SolvedAxis) -> np.ndarray | str:
+    """Direction of an axis on the image (2,) or on a plane (3,), or why it has none there; many angles share it."""
+    key = (plane_id, axis.line.id)
+    if key not in case.projected:
+        found = axis.direction @ case.plane.matrix if normal is None else project(axis.direction, normal)
+        upright = length(found) < 1e-9
+        case.projected[key] = f"{axis.line.name} stands perpendicular to the plane" if upright else found
+    return case.projected[key]
 
 
 def plane_normal(case: "Case", plane_id: str) -> np.ndarray | str:
     """Unit normal (3,) LPS of a plane of projection, or why there is none."""
     plane = next(plane for plane in case.protocol.planes if plane.id == plane_id)
-    vector = np.asarray(plane.vector, dtype=np.float64)
+    vector = case.turned(np.asarray(plane.vector, dtype=np.float64)) if plane.vector else np.empty(0)
     if plane.axis:
         axis = case.axis(plane.axis)
         if isinstance(axis, str):
             return axis
         if plane.cross:
-            normal = np.cross(vector, axis.direction)
+            normal = cross_product(vector, axis.direction)
         else:
-            normal = project(axis.direction, vector / np.linalg.norm(vector)) if len(vector) else axis.direction
+            normal = project(axis.direction, vector / length(vector)) if len(vector) else axis.direction
     else:
         normal = vector
-    length = np.linalg.norm(normal)
+    size = length(normal)
     return (
-        normal / length
-        if length > 1e-9
-        else f"the plane {plane.name} is not defined: its axis is parallel to its vector"
+        normal / size if size > 1e-9 else f"the plane {plane.name} is not defined: its axis is parallel to its vector"
     )
 
 
@@ -274,11 +157,11 @@ def _variance(case: "Case", axes: list[SolvedAxis], u: np.ndarray, v: np.ndarray
     """
     if case.variance is None or any(axis.turn is None for axis in axes):
         return None
-    a, b = axes[0].turn / np.linalg.norm(u), axes[1].turn / np.linalg.norm(v)
-    squared = a**2 + b**2 - 2 * a * b * np.cos(np.radians(angle))
-    used = squared > 0
-    variance = float(squared[used] @ case.variance[used])
-    return None if np.isnan(variance) else variance * np.degrees(1.0) ** 2
+    a, b = axes[0].turn / length(u), axes[1].turn / length(v)
+    squared = a * a + b * b - (2 * math.cos(math.radians(angle))) * a * b
+    used = squared.nonzero()[0]
+    variance = float(squared.take(used) @ case.variance.take(used))
+    return None if math.isnan(variance) else variance * math.degrees(1.0) ** 2
 
 
 def _interval(value: float, variance: float, signed: bool) -> tuple[float, float]:

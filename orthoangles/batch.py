@@ -1,22 +1,23 @@
 """Many images, one after the other: read, place landmarks, measure, write. A bad image never stops the others."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from orthoangles.annotation.markups_json import read_markups, write_markups
+from orthoangles.batch_names import output_names, part_names, printable
 from orthoangles.errors import OrthoAnglesError
 from orthoangles.images import Image, read_image, require_radiograph, require_volume
+from orthoangles.measurement_frame import frame_on
 from orthoangles.measuring import measure
 from orthoangles.predictions import Prediction
 from orthoangles.protocols import Protocol as MeasuringProtocol
 from orthoangles.reporting import record, write_measurements_csv, write_measurements_json, write_overlay
 from orthoangles.subjects import SIDES, find_subjects, settled_side
-
-_ENDINGS = (".nii.gz", ".mrk.json")
 
 
 class Predictor(Protocol):
@@ -34,7 +35,8 @@ class FileResult:
     """What came of one image, or of one foot of it: ``record`` as in NAME.measurements.json, or the ``error``.
 
     ``name`` is the file's name without its folder, ``files`` what was written, ``seconds`` the time it took, ``index``
-    the place of the image among those given: the feet of one image have the same.
+    the place of the image among those given: the feet of one image have the same. ``earlier`` says that a call before
+    this one measured it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class FileResult:
     error: str | None = None
     seconds: float = 0.0
     index: int = 0
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def measure_files(
     backend: Predictor | None = None,
     landmarks: Path | None = None,
     scene: bool = False,
+    ground: str = "scanner",
     on_unexpected: Callable[[str, Exception], Any] | None = None,
 ) -> Iterator[FileResult]:
     """Measure ``paths`` (image files or DICOM folders) and yield results, in order, as soon as they are written.
@@ -73,95 +77,62 @@ def measure_files(
     for each image NAME. Writes to ``output``, made where it is missing: NAME.mrk.json, NAME.measurements.json and .csv,
     NAME.overlay.png and with ``scene`` NAME.mrb, each atomically; of two images of one name the second's files are
     called NAME-2. An image in which the backend sees two feet gives two results, NAME-right and NAME-left (NAME-1 and
-    NAME-2 where the side is not known), with upright overlays. An error that is no fault of the file reaches
-    ``on_unexpected`` with the image's name before it is noted. Raises ValueError without either source of landmarks,
-    and OSError where the output folder cannot be made.
+    NAME-2 where the side is not known), with upright overlays; that of a volume is a sheet of slices. ``ground`` of a
+    volume is that of the ``scanner`` or of the ``landmarks``: see ``measurement_frame.frame_on``. An error that is no
+    fault of the file reaches ``on_unexpected`` with the image's name before it is noted. Raises ValueError without
+    either source of landmarks, and OSError where the output folder cannot be made.
     """
     if (backend is None) == (landmarks is None):
         raise ValueError("give a backend or landmarks, one of the two")
     output.mkdir(parents=True, exist_ok=True)
     names = output_names(paths)
-    batch = _Batch(protocol, output, backend, landmarks, scene, on_unexpected, {name.lower() for name in names})
-    for index, (path, name) in enumerate(zip(paths, names, strict=True)):
-        yield from batch.results(index, path, name)
-
-
-def output_names(paths: Iterable[Path]) -> list[str]:
-    """A name for each path's results: the file's name without its ending, made unique by "-2", "-3" ...
-
-    >>> output_names([Path("a/spine.png"), Path("b/spine.dcm"), Path("spine-2.png")])
-    ['spine', 'spine-3', 'spine-2']
-    """
-    stems = [_stem(path) for path in paths]
-    taken = set()
-    names = []
-    for stem in stems:
-        name, number = stem, 1
-        # A later image may really be called "spine-2": its name is not given away. Case: Windows and macOS fold it.
-        while name.lower() in taken or (number > 1 and name.lower() in {other.lower() for other in stems}):
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
-
-
-def _stem(path: Path) -> str:
-    name = path.resolve().name
-    for ending in _ENDINGS:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    # "1.2.840.10008" is the name of many DICOM files: its last number is no ending.
-    return name if path.suffix[1:].isdigit() or not path.suffix else path.resolve().stem
+    measurer = ImageMeasurer(protocol, output, backend, landmarks, scene, ground, on_unexpected)
+    for index, (path, name, parts) in enumerate(zip(paths, names, part_names(names), strict=True)):
+        yield from measurer.results(index, path, name, parts)
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What is the same for all images; ``taken`` holds the names of results, in lower case."""
+class ImageMeasurer:
+    """Measures one image after the other, with what is the same for all of them; see :func:`measure_files`."""
 
     protocol: MeasuringProtocol
     output: Path
     backend: Predictor | None
     landmarks: Path | None
-    scene: bool
-    on_unexpected: Callable[[str, Exception], Any] | None
-    taken: set[str] = field(default_factory=set)
+    scene: bool = False
+    ground: str = "scanner"
+    on_unexpected: Callable[[str, Exception], Any] | None = None
 
-    def results(self, index: int, path: Path, name: str) -> Iterator[FileResult]:
-        """Those of one image; where one foot fails, the other is measured all the same."""
-        found = self._find(path, name)
-        while (result := self._next(found, index, path, name)) is not None:
+    def results(self, index: int, path: Path, name: str, parts: Mapping[str, str]) -> Iterator[FileResult]:
+        """Those of one image; where one foot fails, the other is measured all the same.
+
+        ``name`` is that of its results and ``parts`` those of its feet: see ``batch_names.part_names``.
+        """
+        found, used = self._find(path, name), set()
+        while (result := self._next(found, index, path, name, parts, used)) is not None:
             yield result
 
-    def _next(self, found: Iterator[_Found], index: int, path: Path, name: str) -> FileResult | None:
-        import time
-
+    def _next(
+        self, found: Iterator[_Found], index: int, path: Path, name: str, parts: Mapping[str, str], used: set[str]
+    ) -> FileResult | None:
         started = time.perf_counter()
         content, files, reason = None, (), None
         try:
             each = next(found, None)
             if each is None:
                 return None
-            content, files = _write_results(each, self._stem(name, each.part), self.protocol, self.scene)
+            stem = _part_name(parts, each.part, used) if each.part else name
+            content, files = _write_results(
+                each, self.output / stem, self.protocol, scene=self.scene, ground=self.ground
+            )
         except OrthoAnglesError as error:
-            reason = str(error)
+            reason = printable(str(error))
         except Exception as error:
             if self.on_unexpected:
-                self.on_unexpected(path.name, error)
+                self.on_unexpected(printable(path.name), error)
             # The text of a foreign error may quote the file's content, and with it a patient: its kind must do.
-            reason = f"{path.name}: unexpected error ({type(error).__name__})."
-        return FileResult(path.name, content, files, reason, time.perf_counter() - started, index)
-
-    def _stem(self, name: str, part: str) -> Path:
-        if not part:
-            return self.output / name
-        stem = wanted = f"{name}-{part}"
-        number = 1
-        while stem.lower() in self.taken:
-            number += 1
-            stem = f"{wanted}-{number}"
-        self.taken.add(stem.lower())
-        return self.output / stem
+            reason = printable(f"{path.name}: unexpected error ({type(error).__name__}).")
+        return FileResult(printable(path.name), content, files, reason, time.perf_counter() - started, index)
 
     def _find(self, path: Path, name: str) -> Iterator[_Found]:
         image = (require_radiograph if self.protocol.dimension == 2 else require_volume)(read_image(path))
@@ -185,8 +156,17 @@ class _Batch:
         return _Found(image, points, side, warnings=warnings)
 
 
-def _write_results(found: _Found, stem: Path, protocol, scene: bool) -> tuple[dict[str, Any], tuple[Path, ...]]:
+def _part_name(parts: Mapping[str, str], part: str, used: set[str]) -> str:
+    part = f"{part} again" if part in used else part
+    used.add(part)
+    return parts[part]
+
+
+def _write_results(
+    found: _Found, stem: Path, protocol, *, scene: bool, ground: str
+) -> tuple[dict[str, Any], tuple[Path, ...]]:
     image, prediction = found.image, found.prediction
+    frame, not_framed = frame_on(ground, protocol, found.points)
     result = measure(
         protocol,
         found.points,
@@ -195,6 +175,7 @@ def _write_results(found: _Found, stem: Path, protocol, scene: bool) -> tuple[di
         age=image.patient_age,
         laterality=found.side,
         foreground=prediction.foreground if prediction else None,
+        frame=frame,
     )
     content = record(
         image.name,
@@ -203,7 +184,7 @@ def _write_results(found: _Found, stem: Path, protocol, scene: bool) -> tuple[di
         result,
         confidence=prediction.confidence if prediction else None,
         model=prediction.model if prediction else None,
-        warnings=(*image.warnings, *found.warnings),
+        warnings=(*image.warnings, *found.warnings, *not_framed),
     )
     content = {"image": image.name, "side": found.side, **content}
     files = [stem.with_name(stem.name + ending) for ending in (".mrk.json", ".measurements.json", ".measurements.csv")]
@@ -211,16 +192,15 @@ def _write_results(found: _Found, stem: Path, protocol, scene: bool) -> tuple[di
     write_markups(files[0], protocol.landmark_ids, found.points, descriptions)
     write_measurements_json(files[1], content)
     write_measurements_csv(files[2], content)
-    if image.is_radiograph:
-        files.append(stem.with_name(stem.name + ".overlay.png"))
-        write_overlay(files[-1], image, found.points, result, protocol)
+    files.append(stem.with_name(stem.name + ".overlay.png"))
+    write_overlay(files[-1], image, found.points, result, protocol)
     if scene:
         files.append(stem.with_name(stem.name + ".mrb"))
-        _write_scene(files[-1], found, protocol)
+        _write_scene(files[-1], found, protocol, ground)
     return content, tuple(files)
 
 
-def _write_scene(path: Path, found: _Found, protocol) -> None:
+def _write_scene(path: Path, found: _Found, protocol, ground: str) -> None:
     """A scene of its own for each image: nothing of one patient is saved with another."""
     from orthoangles.scene import MeasurementSession, add_volume, start_host
     from orthoangles.scene.saving import save_scene
@@ -230,6 +210,8 @@ def _write_scene(path: Path, found: _Found, protocol) -> None:
     if found.part:
         volume.SetName(path.stem)
     session = MeasurementSession.create(volume, protocol, image=found.image)
+    if ground != "scanner":
+        session.frame_settings = replace(session.frame_settings, ground=ground)
     if found.prediction is None:
         session.set_points(found.points)
     else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from orthoangles.errors import ImageError
 from orthoangles.images import Image
+from orthoangles.measurement_frame import side_from_points
 from orthoangles.protocols import Protocol
 
 KINDS = ("AP", "lateral")
@@ -91,11 +92,14 @@ def upright(image: Image, view: FootView, margin: float | None = None) -> Image:
 
 
 def side_from_landmarks(protocol: Protocol, points: np.ndarray, image: Image) -> str | None:
-    """The side, left or right, that landmarks (n, 3) LPS mm of an AP view show; None where that cannot be told.
+    """The side, left or right, that landmarks (n, 3) LPS mm show; None where that cannot be told: on a lateral view.
 
-    The turn from the first metatarsal's direction to its lateral side tells, in an image that is not mirrored: the
-    foot is seen from its dorsum, as in the simulated images and by the usual convention.
+    In a volume up, distal and lateral tell it. On an AP view the turn from the first metatarsal's direction to its
+    lateral side does, in an image that is not mirrored: the foot is seen from its dorsum, as in the simulated images
+    and by the usual convention.
     """
+    if protocol.dimension == 3:
+        return side_from_points(protocol, points)
     if protocol.view != "AP":
         return None
     places = dict(zip(protocol.landmark_ids, image.index_points(points)[:, :2], strict=True))
@@ -173,7 +177,7 @@ def _turned(image: Image, view: FootView, region: Region) -> Image:
     across, down, thick = image.spacing
     return replace(
         image,
-        array=np.ascontiguousarray(_negative(pixels) if view.inverted else pixels),
+        array=np.ascontiguousarray(negative(pixels) if view.inverted else pixels),
         spacing=(down, across, thick) if view.quarter_turns % 2 else image.spacing,
         origin=image.physical_points([(*corner, 0)])[0],
         direction=np.column_stack([column, row, normal]),
@@ -190,7 +194,7 @@ def _changes(view: FootView) -> tuple[str, ...]:
     return (*([turned] if view.quarter_turns else []), *([inverted] if view.inverted else []))
 
 
-def _negative(pixels: np.ndarray) -> np.ndarray:
+def negative(pixels: np.ndarray) -> np.ndarray:
     """Grey values mirrored within their range; in a wider type first, since a difference may overflow."""
     wide = pixels.astype(np.float64 if pixels.dtype.kind == "f" else np.int64)
     return (wide.max() + wide.min() - wide).astype(pixels.dtype)

@@ -7,13 +7,18 @@ per image.
 import math
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from orthoangles.axis_angles import SolvedAxis, plane_normal, point_rows, solve_axis
+from orthoangles.axes import LinePlan, SolvedAxis, SolvedLines, line_plan, point_rows, solve_axis
+from orthoangles.axis_angles import plane_normal
+from orthoangles.framed import framed_measurements, planes_axes
 from orthoangles.protocols import Column, Protocol
+
+if TYPE_CHECKING:
+    from orthoangles.measurement_frame import MeasurementFrame
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right", "b": None, "both": None, "u": None}
 
@@ -30,10 +35,17 @@ class ColumnPlan(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is fixed for a protocol: weights (n,) over the landmarks for each point id, and the columns."""
+    """What is fixed for a protocol.
+
+    ``points``: weights (n,) over the landmarks for each point id. ``planes_axes``: ids of the axes on which its planes
+    stand. ``framed``: ids of the measurements that the ground changes. ``lines``: of the axes of kind ``line``.
+    """
 
     points: Mapping[str, np.ndarray]
     columns: Mapping[str, ColumnPlan]
+    planes_axes: frozenset[str]
+    framed: frozenset[str]
+    lines: LinePlan
 
 
 @lru_cache(maxsize=32)
@@ -48,7 +60,9 @@ def plan_of(protocol: Protocol) -> Plan:
             tuple((f"{v}-midline", f"midline of {v}") for v in column.vertebra_ids),
         )
         columns[column.id] = ColumnPlan(column, rows, lines)
-    return Plan(point_rows(protocol), columns)
+    rows = point_rows(protocol)
+    framed = framed_measurements(protocol)
+    return Plan(rows, columns, planes_axes(protocol), framed, line_plan(protocol, rows))
 
 
 class ImagePlane(NamedTuple):
@@ -192,8 +206,12 @@ class Case:
         age: float | None = None,
         laterality: str | None = None,
         foreground: Mapping[str, np.ndarray] | None = None,
+        frame: "MeasurementFrame | None" = None,
     ) -> None:
+        if frame is not None and protocol.dimension == 2:
+            raise ValueError(f"protocol {protocol.id} measures radiographs, in their own plane: give no frame")
         self.protocol = protocol
+        self.frame = frame
         self.plan = plan_of(protocol)
         self.points, self.missing = _checked_points(points, len(protocol.landmarks))
         self.variance = None if spread is None else _checked_variance(spread, len(protocol.landmarks))
@@ -209,6 +227,19 @@ class Case:
         self._columns: dict[str, ColumnCase] = {}
         self._axes: dict[str, SolvedAxis | str] = {}
         self._normals: dict[str, np.ndarray | str] = {}
+        self.projected: dict[tuple[str, str], np.ndarray | str] = {}
+        """directions by plane and axis, and below the senses of turn by axes and plane, that several angles share"""
+        self.turns: dict[tuple, int | str] = {}
+
+    def turned(self, vector: np.ndarray) -> np.ndarray:
+        """A fixed LPS vector (3,) of the protocol, turned with the frame."""
+        return vector if self.frame is None else self.frame.rotation @ vector
+
+    def frame_details(self, measurement_id: str) -> dict[str, str]:
+        """On what ground the measurement was taken; empty where the ground does not matter or no frame was given."""
+        if self.frame is None or measurement_id not in self.plan.framed:
+            return {}
+        return self.frame.details
 
     def column(self, column_id: str) -> ColumnCase:
         """The column of that id."""
@@ -216,6 +247,11 @@ class Case:
         if column is None:
             column = self._columns[column_id] = ColumnCase(self.plan.columns[column_id], self)
         return column
+
+    @cached_property
+    def lines(self) -> SolvedLines:
+        """All axes of kind ``line``."""
+        return SolvedLines(self.plan.lines, self.points, self.missing)
 
     def axis(self, axis_id: str) -> SolvedAxis | str:
         """The axis of that id, or the reason why there is none."""

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orthoangles.axis_angles import NORMAL_95, ends_of, in_plane
+from orthoangles.axes import ends_of
+from orthoangles.axis_angles import NORMAL_95, in_plane
 from orthoangles.outcomes import with_value, without_value
 from orthoangles.protocols import MeasurementDefinition
 from orthoangles.results import Measurement

@@ -22,8 +22,9 @@ def with_value(
     """A measurement that was made, graded for the age of the ``case``; ``interval`` as in :class:`Measurement`."""
     d = definition
     graded = grade(d.grades, value, case.age)
+    details = {**(details or {}), **case.frame_details(d.id)}
     return Measurement(
-        d.id, d.name, value, d.unit, d.plane, d.definition, d.source, graded, interval, axes=axes, details=details or {}
+        d.id, d.name, value, d.unit, d.plane, d.definition, d.source, graded, interval, axes=axes, details=details
     )
 
 

@@ -1,4 +1,4 @@
-"""A radiograph with landmarks, the lines that angles were taken between, and their values."""
+"""An image with landmarks, the lines that angles were taken between, and their values; a volume as slices."""
 
 from collections import Counter
 
@@ -7,17 +7,26 @@ import numpy as np
 from orthoangles.images import display_range
 from orthoangles.results import Measurement, MeasurementResult
 
-_COLOURS = ("#ffd23f", "#4cc9f0", "#ff7b9c", "#9bf06a", "#c8a2ff")
-_LANDMARK = "#ff5a36"
+COLOURS = ("#ffd23f", "#4cc9f0", "#ff7b9c", "#9bf06a", "#c8a2ff")
+LANDMARK = "#ff5a36"
 _DASH = 6.0
 _HEIGHTS = (1000, 2000)
 
 
 def draw_overlay(image, points: np.ndarray, result: MeasurementResult, protocol):
-    """A matplotlib Figure of the radiograph with ``points`` (n, 3) LPS mm and the measurements that the protocol draws.
+    """A matplotlib Figure of the image with ``points`` (n, 3) LPS mm and the measurements that the protocol draws.
 
-    Its size in pixels is the image's, scaled to between 1,000 and 2,000 rows.
+    A radiograph's size in pixels is the image's, scaled to between 1,000 and 2,000 rows; for a volume see
+    ``volume_sheet.draw_sheet``.
     """
+    if not image.is_radiograph:
+        from orthoangles.volume_sheet import draw_sheet
+
+        return draw_sheet(image, points, result, protocol)
+    return _draw_radiograph(image, points, result, protocol)
+
+
+def _draw_radiograph(image, points: np.ndarray, result: MeasurementResult, protocol):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,13 +41,13 @@ def draw_overlay(image, points: np.ndarray, result: MeasurementResult, protocol)
     # Sizes in points follow the picture: 1 % of its longer side for text.
     unit = max(rows, columns) * scale * 0.72 / 100
     ij = _index(image, points)
-    axes.scatter(ij[:, 0], ij[:, 1], s=(0.24 * unit) ** 2 * np.pi, c=_LANDMARK, linewidths=0)
+    axes.scatter(ij[:, 0], ij[:, 1], s=(0.24 * unit) ** 2 * np.pi, c=LANDMARK, linewidths=0)
     taken: list[float] = []
     shown = [(result.by_id(entry.id), entry) for entry in protocol.measurements if entry.drawn]
     shown = [(entry, definition) for entry, definition in shown if entry.value is not None and len(entry.axes) == 2]
     strokes = _Strokes([axis.id for entry, _ in shown for axis in entry.axes])
-    for colour, (entry, definition) in zip(_COLOURS * len(shown), shown, strict=False):
-        _draw_angle(axes, image, entry, _caption(entry, definition), colour, strokes, unit, taken)
+    for colour, (entry, definition) in zip(COLOURS * len(shown), shown, strict=False):
+        _draw_angle(axes, image, entry, caption(entry, definition), colour, strokes, unit, taken)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     return figure
@@ -117,7 +126,8 @@ def _free_row(row: float, rows: int, taken: list[float]) -> float:
     return row
 
 
-def _caption(entry: Measurement, definition) -> str:
+def caption(entry: Measurement, definition) -> str:
+    """Short name and value of a measurement that has one, with the vertebrae that a Cobb angle lies between."""
     unit = "°" if entry.unit == "deg" else f" {entry.unit}"
     ends = [entry.details.get(key) for key in ("upper_end_vertebra", "lower_end_vertebra")]
     between = f"\n{ends[0]}-{ends[1]}" if all(ends) else ""

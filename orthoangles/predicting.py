@@ -1,24 +1,21 @@
 """Image -> prediction, through a MONAI bundle. torch and MONAI are imported when a backend is made."""
 
-import hashlib
-import json
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from orthoangles.errors import PredictionCancelled, PredictionError
-from orthoangles.images import Image, require_radiograph
+from orthoangles.bundle_weights import read_metadata, weights_of
+from orthoangles.errors import PredictionError
+from orthoangles.images import Image, require_radiograph, require_volume
 from orthoangles.paths import models_dir
+from orthoangles.predicting_progress import Cancelled, Progress, Reporter, before_each_convolution
 from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import Protocol, load_protocol
-
-Progress = Callable[[float, str], None]
 
 
 def available_devices() -> list[str]:
@@ -61,10 +58,11 @@ class Backend:
     def __init__(self, bundle: str | Path, device: str = "auto") -> None:
         self.folder = bundle_folder(bundle)
         metadata = bundle_metadata(self.folder)
-        self._weights = self.folder / "models" / "model.pt"
-        self.model = ModelInfo(metadata["name"], metadata["version"], _checked_digest(self._weights, metadata))
+        self._weights, digest = weights_of(self.folder, metadata)
+        self.model = ModelInfo(metadata["name"], metadata["version"], digest)
         named = metadata["orthoangles"]["protocol"]
         self.protocol = load_protocol(named) if named else None
+        self._in_space = self.protocol is not None and self.protocol.dimension == 3
         self.device = _device(device)
         self._lock = threading.Lock()
         self._load()
@@ -73,13 +71,16 @@ class Backend:
         import torch
         from monai.bundle import ConfigParser
 
+        from orthoangles.networks.memory_layout import memory_layout
+
         parser = ConfigParser()
         parser.read_config(str(self.folder / "configs" / "inference.json"))
         parser["bundle_root"] = str(self.folder)
         parser["device"] = self.device
         self.network = parser.get_parsed_content("network_def")
-        self._preprocess = parser.get_parsed_content("preprocessing")
-        self._infer = parser.get_parsed_content("inferer")
+        # Bundles for volumes have neither: their postprocessing runs the networks where it needs them.
+        self._preprocess = parser.get_parsed_content("preprocessing", default=None)
+        self._infer = parser.get_parsed_content("inferer", default=None)
         self._decode = parser.get_parsed_content("postprocessing")
         self._finder_bundle = parser.get("finder", "")
         try:
@@ -89,15 +90,19 @@ class Backend:
             raise PredictionError(
                 f"{self._weights.name} of bundle '{self.model.name}' does not fit its network; install the bundle again"
             ) from error
-        self.network = self.network.eval().to(self.device, memory_format=torch.channels_last)
-        self._steps = sum(1 for module in self.network.modules() if isinstance(module, torch.nn.Conv2d))
+        self.network = self.network.eval().to(self.device, memory_format=memory_layout(self.network))
 
     def views(self, image: Image) -> tuple[Image, ...]:
         """An upright image for each subject in ``image``: for a foot's protocol the feet that a finder sees in it.
 
         Physical points of these images are those of ``image``; where nothing is to be changed, it is ``image`` itself.
-        Raises :class:`ImageError` where it shows no foot, or a foot in another view than the protocol's.
+        Of a volume with two feet they are its parts. Raises :class:`ImageError` where it shows no foot, or a foot in
+        another view than the protocol's.
         """
+        if self._in_space:
+            from orthoangles.foot_volumes import find_feet, foot_images
+
+            return foot_images(image, find_feet(image))
         require_radiograph(image)
         if not self._finder_bundle:
             return (image,)
@@ -112,11 +117,7 @@ class Backend:
         return FootFinder(self._finder_bundle, str(self.device))
 
     def predict(
-        self,
-        image: Image,
-        *,
-        progress: Progress | None = None,
-        cancelled: Callable[[], bool] | None = None,
+        self, image: Image, *, progress: Progress | None = None, cancelled: Cancelled | None = None
     ) -> Prediction:
         """Landmarks of ``image``, one of :meth:`views`.
 
@@ -125,43 +126,54 @@ class Backend:
         """
         import torch
 
-        require_radiograph(image)
-        report = _Reporter(progress, cancelled)
+        (require_volume if self._in_space else require_radiograph)(image)
+        report = Reporter(progress, cancelled)
         with self._lock, torch.inference_mode():
             started = time.perf_counter()
-            report(0.0, "Preparing the image")
-            framed = self._preprocess(_plane(image))
-            report(0.1, "Looking for landmarks")
-            inputs = (framed.as_tensor()[None] - 0.5).to(self.device, memory_format=torch.channels_last)
-            with self._watched(report), _precision(self.device):
-                output = self._infer(inputs, self.network)
-            report(0.95, "Placing the landmarks")
-            decoded = self._decode(_of_one_image(output))
-            seconds = time.perf_counter() - started
-        prediction = self._prediction(image, framed, decoded, seconds)
+            read = self._read_volume if self._in_space else self._read_radiograph
+            prediction = read(image, report)
+            prediction = replace(prediction, seconds=time.perf_counter() - started)
         report(1.0, "Done")
         return prediction
 
-    @contextmanager
-    def _watched(self, report: "_Reporter") -> Iterator[None]:
-        """Progress and cancellation at every convolution of the network, from 0.1 to 0.95."""
+    def _read_radiograph(self, image: Image, report: Reporter) -> Prediction:
         import torch
 
+        report(0.0, "Preparing the image")
+        framed = self._preprocess(_plane(image))
+        report(0.1, "Looking for landmarks")
+        inputs = (framed.as_tensor()[None] - 0.5).to(self.device, memory_format=torch.channels_last)
         done = 0
 
-        def step(*_: object) -> None:
+        def step() -> None:
             nonlocal done
-            report(0.1 + 0.85 * min(1.0, done / self._steps), "Looking for landmarks")
+            report(0.1 + 0.85 * min(1.0, done / steps), "Looking for landmarks")
             done += 1
 
-        hooks = [m.register_forward_pre_hook(step) for m in self.network.modules() if isinstance(m, torch.nn.Conv2d)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with before_each_convolution(self.network, step) as steps, _precision(self.device):
+            output = self._infer(inputs, self.network)
+        report(0.95, "Placing the landmarks")
+        return self._prediction(image, framed, self._decode(_of_one_image(output)))
 
-    def _prediction(self, image: Image, framed, decoded, seconds: float) -> Prediction:
+    def _read_volume(self, image: Image, report: Reporter) -> Prediction:
+        from orthoangles.measuring import plausibility
+        from orthoangles.predicting_volumes import read_foot
+
+        with _precision(self.device):
+            reading = read_foot(image, self._decode, self.network, self.device, report)
+        return Prediction(
+            protocol=self.protocol.id,
+            landmark_ids=self.protocol.landmark_ids,
+            points=reading.points,
+            confidence=reading.confidence,
+            spread=reading.spread,
+            model=self.model,
+            warnings=(*reading.warnings, *plausibility(self.protocol, reading.points, image=image)),
+            device=str(self.device),
+            side=reading.side,
+        )
+
+    def _prediction(self, image: Image, framed, decoded) -> Prediction:
         from orthoangles.measuring import plausibility
 
         points = self._physical(image, framed, decoded.points)
@@ -176,7 +188,6 @@ class Backend:
             model=self.model,
             warnings=(*decoded.warnings, *plausibility(self.protocol, points, image=image)),
             device=str(self.device),
-            seconds=seconds,
         )
 
     @staticmethod
@@ -195,19 +206,6 @@ def _of_one_image(output):
     return output[0].float().cpu()
 
 
-class _Reporter:
-    """Calls back with progress, and raises when the caller has cancelled."""
-
-    def __init__(self, progress: Progress | None, cancelled: Callable[[], bool] | None) -> None:
-        self._progress, self._cancelled = progress, cancelled
-
-    def __call__(self, fraction: float, message: str) -> None:
-        if self._cancelled and self._cancelled():
-            raise PredictionCancelled("prediction was cancelled")
-        if self._progress:
-            self._progress(fraction, message)
-
-
 def _plane(image: Image):
     from orthoangles.networks.framing import plane_image
 
@@ -224,28 +222,7 @@ def bundle_folder(bundle: str | Path) -> Path:
 
 def bundle_metadata(bundle: str | Path) -> dict:
     """configs/metadata.json of a bundle; PredictionError where it cannot be read."""
-    return _read_json(bundle_folder(bundle) / "configs" / "metadata.json")
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PredictionError(f"{path.name} of bundle '{path.parent.parent.name}' cannot be read: {error}") from error
-
-
-def _checked_digest(weights: Path, metadata: dict) -> str:
-    """SHA-256 of the weights file; an error unless it is the one in the metadata."""
-    name = metadata["name"]
-    if not weights.is_file():
-        raise PredictionError(f"bundle '{name}' has no weights (models/{weights.name}); train it or install it again")
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if digest != metadata["orthoangles"]["weights_sha256"]:
-        raise PredictionError(
-            f"models/{weights.name} of bundle '{name}' is not the file its metadata names (SHA-256 differs); "
-            "install the bundle again"
-        )
-    return digest
+    return read_metadata(bundle_folder(bundle))
 
 
 def _device(name: str):

@@ -21,7 +21,8 @@ class Prediction:
 
     ``points`` is (n, 3) float64, LPS mm, NaN rows where nothing was found; ``confidence`` (n,) in 0..1 and ``spread``
     (n,) one standard deviation in mm, NaN where unknown; ``foreground`` maps an axis id to its (m, 3) LPS points.
-    ``warnings`` say what of a prediction a reader should check; an empty tuple means that all checks passed.
+    ``warnings`` say what of a prediction a reader should check; an empty tuple means that all checks passed. ``side``
+    is "left" or "right" where the network itself told the foot's side, else None.
     """
 
     protocol: str
@@ -34,6 +35,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     device: str = "cpu"
     seconds: float = float("nan")
+    side: str | None = None
 
     def __post_init__(self) -> None:
         n = len(self.landmark_ids)

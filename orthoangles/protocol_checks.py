@@ -88,6 +88,8 @@ def _semantic_faults(data: Mapping[str, Any]) -> Iterator[str]:
     yield from _cycles(tables)
     yield from _column_faults(tables)
     yield from _measurement_faults(tables, data["dimension"])
+    if "frame" in data:
+        yield from _frame_faults(data)
 
 
 def _entries(tables: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -121,6 +123,19 @@ def _unknown_sources(data: Mapping[str, Any]) -> Iterator[str]:
                 if source not in known:
                     place = f"{name}[{i}] '{entry['id']}': {inner}"
                     yield f"{place}source '{source}' is not defined under 'sources'{_hint(source, known)}"
+
+
+def _frame_faults(data: Mapping[str, Any]) -> Iterator[str]:
+    frame = data["frame"]
+    if data["dimension"] == 2:
+        yield "frame: a radiograph is measured in its own plane; leave out 'frame'"
+    yield from _missing("frame", "landmark", frame["ground"], [entry["id"] for entry in data["landmarks"]])
+    yield from _missing(
+        "frame", "axis", [*frame["lateral"], *frame["distal"]], [entry["id"] for entry in data.get("axes", [])]
+    )
+    if frame["source"] not in data["sources"]:
+        hint = _hint(frame["source"], data["sources"])
+        yield f"frame: source '{frame['source']}' is not defined under 'sources'{hint}"
 
 
 def _sources(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

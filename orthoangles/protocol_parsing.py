@@ -14,6 +14,7 @@ from orthoangles.protocols import (
     Criterion,
     DerivedPoint,
     FindingDefinition,
+    FrameDefinition,
     GradeScale,
     Group,
     Landmark,
@@ -41,6 +42,7 @@ def protocol_from(data: Mapping[str, Any]) -> Protocol:
         measurements=tuple(_measurement(entry) for entry in data["measurements"]),
         findings=tuple(_finding(entry) for entry in data.get("findings", ())),
         codes=_codes(data),
+        frame=_entry(FrameDefinition, data["frame"]) if "frame" in data else None,
     )
 
 

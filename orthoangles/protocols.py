@@ -113,6 +113,23 @@ class Plane:
 
 
 @dataclass(frozen=True)
+class FrameDefinition:
+    """How landmarks tell a frame.
+
+    ``ground``: three landmarks near the ground; ``heights``: how much higher than the first each of them lies on a
+    level ground, as a share of their triangle's longest side. ``lateral``, ``distal``: axes that run there, the best
+    first.
+    """
+
+    ground: tuple[str, ...]
+    distal: tuple[str, ...]
+    lateral: tuple[str, ...]
+    source: str
+    inferred: bool = False
+    heights: tuple[float, ...] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Vertebra:
     """One vertebra of a column: corner landmarks top-left, top-right, bottom-left, bottom-right in the
     image.
@@ -307,6 +324,7 @@ class Protocol:
     measurements: tuple[MeasurementDefinition, ...]
     findings: tuple[FindingDefinition, ...]
     codes: tuple[Code, ...] = ()
+    frame: FrameDefinition | None = None
 
     @cached_property
     def landmark_ids(self) -> tuple[str, ...]:

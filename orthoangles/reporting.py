@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from orthoangles.atomic import replacing, write_bytes, write_json
+from orthoangles.measurement_frame import MeasurementFrame
 from orthoangles.predictions import ModelInfo
 from orthoangles.results import Measurement, MeasurementResult
 
@@ -33,13 +34,14 @@ def record(
     """One image's result in JSON types, the same as ``measure --json`` prints.
 
     ``points`` (n, 3) LPS mm and ``confidence`` (n,) in the order of ``protocol.landmark_ids``; NaN becomes null.
-    ``model`` is null where the landmarks did not come from a network.
+    ``model`` is null where the landmarks did not come from a network; only a volume has a ``frame``.
     """
     sure = np.full(len(points), np.nan) if confidence is None else confidence
     return {
         "image": image_name,
         "protocol": protocol.id,
         "model": asdict(model) if model else None,
+        **({"frame": result.frame.as_json()} if result.frame else {}),
         "landmarks": [
             {"id": name, "position": _position(point), "confidence": _number(value)}
             for name, point, value in zip(protocol.landmark_ids, points, sure, strict=True)
@@ -98,21 +100,26 @@ def write_measurements_csv(path: Path, content: dict[str, Any]) -> None:
     text = io.StringIO(newline="")
     table = csv.writer(text)
     table.writerow(CSV_COLUMNS)
+    table.writerows(measurement_rows(content))
+    write_bytes(path, text.getvalue().encode("utf-8-sig"))
+
+
+def measurement_rows(content: dict[str, Any]) -> Iterator[list[Any]]:
+    """The cells of ``CSV_COLUMNS`` for each measurement of a record; what there is not is empty."""
     for entry in content["measurements"]:
         low, high = entry["interval"] or (None, None)
         details = "; ".join(f"{key}: {value}" for key, value in entry["details"].items())
         of_image = (content["image"], content.get("side"), content["protocol"])
         row = (*of_image, entry["id"], entry["name"], entry["value"], entry["unit"], entry["plane"], entry["grade"])
         row += (low, high, entry["reason"], details)
-        table.writerow(["" if cell is None else cell for cell in row])
-    write_bytes(path, text.getvalue().encode("utf-8-sig"))
+        yield ["" if cell is None else cell for cell in row]
 
 
 def write_overlay(path: Path, image, points: np.ndarray, result: MeasurementResult, protocol) -> None:
-    """Write a PNG of a radiograph with its landmarks and the lines and values of the measurements its protocol draws.
+    """Write a PNG of an image with its landmarks and the lines and values of the measurements its protocol draws.
 
     ``image`` is an :class:`orthoangles.images.Image`, ``points`` (n, 3) LPS mm. The picture is between 1,000 and 2,000
-    pixels high, so that its text can be read.
+    pixels high, so that its text can be read; a volume's is a sheet of slices through each landmark.
     """
     from orthoangles.overlay import draw_overlay
 
@@ -124,6 +131,8 @@ def write_overlay(path: Path, image, points: np.ndarray, result: MeasurementResu
 def summary_lines(content: dict[str, Any]) -> list[str]:
     """A record for people: one line per measurement that has a value or a reason, then findings and warnings."""
     lines = [f"{content['image']} ({content['protocol']})"]
+    if "frame" in content:
+        lines.append(f"  {MeasurementFrame(**content['frame']).description}")
     width = max((len(entry["name"]) for entry in content["measurements"]), default=0)
     for entry in content["measurements"]:
         value = "-" if entry["value"] is None else f"{entry['value']:.1f} {entry['unit']}"

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from orthoangles.measurement_frame import MeasurementFrame
 
 
 # AxisLine and Measurement are made dozens of times at every move of the mouse: freezing them would triple the
@@ -58,12 +61,13 @@ class MeasurementResult:
     """All measurements and findings of one image, in the order of the protocol.
 
     ``find_warnings`` is called when :attr:`warnings` is asked for the first time, not at every move of the
-    mouse.
+    mouse. ``frame`` is the one in which a volume was measured, None for a radiograph.
     """
 
     measurements: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
     find_warnings: Callable[[], tuple[str, ...]] = tuple
+    frame: "MeasurementFrame | None" = None
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

@@ -44,9 +44,9 @@ def find_subjects(
     views = backend.views(image) if hasattr(backend, "views") else (image,)
     for k, view in enumerate(views):
         prediction = predict(view, k, len(views))
-        # A file that names one side cannot mean both feet.
-        stated = SIDES.get(image.laterality or "") if len(views) == 1 else None
-        side, warnings = settled_side(protocol, prediction.points, view, stated)
+        # A file that names one side cannot mean both feet; where they stand tells it in a volume.
+        stated = SIDES.get((image if len(views) == 1 else view).laterality or "")
+        side, warnings = settled_side(protocol, prediction.points, view, stated, prediction.side)
         yield Subject(
             replace(view, laterality=laterality_of(side)),
             replace(prediction, warnings=(*prediction.warnings, *warnings)),
@@ -58,15 +58,16 @@ def find_subjects(
 
 
 def settled_side(
-    protocol: Protocol, points: np.ndarray, image: Image, stated: str | None
+    protocol: Protocol, points: np.ndarray, image: Image, stated: str | None, told: str | None = None
 ) -> tuple[str | None, tuple[str, ...]]:
     """The side ``stated``, else the one that the landmarks (n, 3) LPS mm show; and a warning where the two disagree.
 
-    Only AP views of the foot show a side.
+    Volumes and AP views of the foot show a side; where too few landmarks of a volume do, the network may have ``told``
+    it.
     """
     from orthoangles.foot_views import side_from_landmarks
 
-    seen = side_from_landmarks(protocol, points, image) if protocol.region == "foot" else None
+    seen = (side_from_landmarks(protocol, points, image) if protocol.region == "foot" else None) or told
     if stated is None or seen in (None, stated):
         return stated or seen, ()
     return stated, (

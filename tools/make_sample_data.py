@@ -1,11 +1,12 @@
-"""Render Resources/SampleData again: ``python tools/make_sample_data.py [SAMPLE ...] [--output FOLDER]`` (15 seconds).
+"""Render Resources/SampleData again: ``python tools/make_sample_data.py [SAMPLE ...] [--output FOLDER]`` (one minute).
 
-The samples are spine-ap, foot-ap and foot-lateral; without one all are made. The two feet are one foot. No patient
-stands behind them, and no scanned bones: spine and foot are built by code.
+The samples are spine-ap, foot-ap, foot-lateral and foot-wbct, a volume; without one all are made. The three feet are
+one foot. No patient stands behind them, and no scanned bones: spine and foot are built by code.
 """
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,21 @@ from orthoangles.protocols import load_protocol
 from orthoangles.reporting import record
 from orthoangles.simulation.foot import FootOptions, SimulatedFoot, simulate_foot
 from orthoangles.simulation.spine.drawn import SimulatedSpine, simulate_spine
+from orthoangles.simulation.tissue.tissue import foot_tissue
+from orthoangles.simulation.tomography.volume import Volume, simulate_wbct
+from orthoangles.simulation.tomography.volume_style import VolumeStyle
 
 SPINE_SEED, SPINE_SIZE, CURVE_ANGLE, CURVE_COUNT = 2032, (1536, 640), 46.0, 2
 FOOT_SEED, FOOT_ANGLES = 2, {"hallux_valgus": 29.0, "meary": 13.0}
+VOXEL, GREY_STEP = 1.0, 4
+"""mm, and HU to which values are rounded, so that the file stays small."""
+SCAN = VolumeStyle(height=200.0, margin=8.0, floor=((8.0, 60.0),), density=1.1, blur=0.35, noise=4.0, noise_cutoff=0.3)
+"""High enough for the landmark on the shaft of the tibia."""
 PROTOCOLS = {
     "spine-ap": {"": "spine-ap-cobb"},
     "foot-ap": {"": "foot-ap", "-hallux": "foot-ap-hallux"},
     "foot-lateral": {"": "foot-lateral"},
+    "foot-wbct": {"": "foot-wbct"},
 }
 """Sample -> what is added to "truth" in the names of its files -> protocol."""
 
@@ -39,8 +48,15 @@ def spine() -> SimulatedSpine:
 
 @cache
 def foot() -> SimulatedFoot:
-    """The foot of both samples."""
+    """The foot of all its samples."""
     return simulate_foot(FootOptions(distribution="clinic", angles=FOOT_ANGLES), FOOT_SEED)
+
+
+def volume() -> Volume:
+    """The scan of that foot."""
+    tissue = foot_tissue(foot().posed, np.random.default_rng(FOOT_SEED))
+    made = simulate_wbct(foot().posed, tissue, np.random.default_rng(FOOT_SEED), spacing=VOXEL, style=SCAN)
+    return replace(made, array=(GREY_STEP * np.rint(made.array / GREY_STEP)).astype(np.int16))
 
 
 def write_sample(name: str, folder: Path) -> None:
@@ -49,25 +65,46 @@ def write_sample(name: str, folder: Path) -> None:
         made = spine()
         ids = load_protocol("spine-ap-cobb").landmark_ids
         points = dict(zip(ids, made.points[:, :2], strict=True))
-        _write(name, folder, made.image, points, None, made.parameters)
-    else:
-        view = getattr(foot(), name.removeprefix("foot-"))
-        about = {"foot": foot().parameters, "view": view.parameters}
-        _write(name, folder, view.image, view.points, round(foot().age, 1), about)
+        _write_picture(name, folder, made.image)
+        _write_truth(name, folder, f"{name}-sample.png", Image(made.image[None]), points, None, made.parameters)
+        return
+    age = round(foot().age, 1)
+    if name == "foot-wbct":
+        made = volume()
+        made.write(folder / f"{name}-sample.nrrd")
+        image = Image(made.array, made.spacing, made.origin, made.direction, spacing_source="NRRD header")
+        _write_truth(name, folder, f"{name}-sample.nrrd", image, made.points, age, {"view": made.parameters})
+        return
+    view = getattr(foot(), name.removeprefix("foot-"))
+    _write_picture(name, folder, view.image)
+    about = {"foot": foot().parameters, "view": view.parameters}
+    _write_truth(name, folder, f"{name}-sample.png", Image(view.image[None]), view.points, age, about)
 
 
-def _write(
-    name: str, folder: Path, pixels: np.ndarray, places: Mapping, age: float | None, parameters: Mapping[str, Any]
+def _write_truth(
+    name: str,
+    folder: Path,
+    file: str,
+    image: Image,
+    places: Mapping,
+    age: float | None,
+    parameters: Mapping[str, Any],
 ) -> None:
-    stem, image = f"{name}-sample", Image(pixels[None])
-    write_with(folder / f"{stem}.png", lambda path: _write_png(pixels, path))
+    """Landmarks and measurements; ``places`` holds (2,) pixels or (3,) mm by landmark."""
     for ending, protocol_id in PROTOCOLS[name].items():
         protocol = load_protocol(protocol_id)
-        points = np.array([(*places[landmark], 0.0) for landmark in protocol.landmark_ids])
+        points = np.zeros((len(protocol.landmarks), 3))
+        for row, landmark in zip(points, protocol.landmark_ids, strict=True):
+            row[: len(places[landmark])] = places[landmark]
         descriptions = [landmark.description for landmark in protocol.landmarks]
-        write_markups(folder / f"{stem}.truth{ending}.mrk.json", protocol.landmark_ids, points, descriptions)
-        truth = record(f"{stem}.png", protocol, points, measure(protocol, points, image=image, age=age))
-        write_json(folder / f"{stem}.truth{ending}.json", {**truth, "parameters": parameters})
+        truth_name = f"{name}-sample.truth{ending}"
+        write_markups(folder / f"{truth_name}.mrk.json", protocol.landmark_ids, points, descriptions)
+        truth = record(file, protocol, points, measure(protocol, points, image=image, age=age))
+        write_json(folder / f"{truth_name}.json", {**truth, "parameters": parameters})
+
+
+def _write_picture(name: str, folder: Path, pixels: np.ndarray) -> None:
+    write_with(folder / f"{name}-sample.png", lambda path: _write_png(pixels, path))
 
 
 def _write_png(pixels: np.ndarray, path: Path) -> None:

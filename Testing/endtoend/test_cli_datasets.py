@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.data import shared_data
+from support.reviewed import write_reviewed
 
 from orthoangles.annotation.dataset import Dataset
 from orthoangles.annotation.importing import aasce_group, import_aasce
@@ -64,15 +65,15 @@ def test_aasce_is_imported_unchanged_grouped_and_flagged(aasce, tmp_path, capsys
     assert second.provenance["label_flags"]
     points = dataset.read_points(second, protocol.landmark_ids)
     assert np.allclose(points[4:, :2], simulate_spine(1, (400, 200)).corners.reshape(68, 2)[:-4])
-    assert (
-        dataset.image_path(first).read_bytes()
-        == (aasce / "data" / "training" / first.provenance["source_name"]).read_bytes()
-    )
+    assert np.array_equal(dataset.read_image(first).array[0], simulate_spine(0, (400, 200)).image)
+    assert first.provenance["source_row"] == 0
 
 
 def test_a_missing_image_fails_alone(aasce, tmp_path, capsys):
     (aasce / "data" / "training" / "sunhl-1th-02-Jan-2017-162 B AP.jpg").unlink()
     assert main(["import", "--from", "aasce", str(aasce), "--output", str(tmp_path / "d")]) == 1
+    assert "error: row 2 of filenames.csv: is missing" in capsys.readouterr().err
+    assert main(["import", "--from", "aasce", "--show-names", str(aasce), "--output", str(tmp_path / "d")]) == 1
     assert "162 B AP.jpg: is missing" in capsys.readouterr().err
     assert len(Dataset(tmp_path / "d").cases) == 2
 
@@ -98,6 +99,63 @@ def test_tables_that_do_not_fit_together_are_refused(aasce, tmp_path):
 )
 def test_the_patient_behind_a_name(name, group):
     assert aasce_group(name) == group
+
+
+def test_a_dataset_goes_to_other_tools_and_comes_back(tmp_path, capsys, protocol):
+    write_reviewed(tmp_path / "d")
+    for target, origin in (("coco", "coco"), ("labelme", "labelme")):
+        out, back = tmp_path / target, tmp_path / f"{target}-back"
+        assert main(["export", "--dataset", str(tmp_path / "d"), "--to", target, "--output", str(out)]) == 0
+        assert "4 cases written to" in capsys.readouterr().out
+        assert main(["import", "--from", origin, str(out), "--output", str(back)]) == 0
+        assert "4 cases imported into" in capsys.readouterr().out
+        assert Dataset(back).problems(digests=True) == ()
+    assert main(["import", "--from", "coco", str(tmp_path / "coco" / "annotations.json"), "--output",
+                 str(tmp_path / "file")]) == 0  # fmt: skip
+    table = tmp_path / "t" / "all.csv"
+    options = ["export", "--dataset", str(tmp_path / "d"), "--to", "csv", "--output", str(table)]
+    assert main([*options, "--states", "confirmed", "rejected"]) == 0
+    assert "2 cases written to" in capsys.readouterr().out
+    assert len(table.read_text().splitlines()) == 1 + 2 * 68
+
+
+def test_reasons_are_told_once_for_all_that_they_struck(tmp_path, capsys):
+    folder = tmp_path / "s"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.json").write_text('{"shapes": []}')
+    assert main(["import", "--from", "labelme", str(folder), "--output", str(tmp_path / "d")]) == 1
+    said = capsys.readouterr()
+    assert "error: file 1 of 8, file 2 of 8, file 3 of 8, file 4 of 8, file 5 of 8 and 3 more: it has no p" in said.err
+    assert said.err.count("it has no points") == 1
+    assert "--show-names" in said.err
+    assert "0 cases imported into" in said.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["import", "--from", "labelme", "gone", "--output", "d"],
+        ["import", "--from", "aasce", ".", "--output", "d", "--match", "order"],
+        ["import", "--from", "aasce", ".", "--output", "d", "--protocol", "foot-ap"],
+        ["import", "--from", "xml", ".", "--output", "d"],
+        ["export", "--dataset", "gone", "--to", "coco", "--output", "o"],
+        ["export", "--dataset", "gone", "--to", "xml", "--output", "o"],
+    ],
+)
+def test_bad_usage_is_told(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_an_unknown_protocol_fails_with_those_that_there_are(tmp_path, capsys):
+    write_reviewed(tmp_path / "d")
+    main(["export", "--dataset", str(tmp_path / "d"), "--to", "coco", "--output", str(tmp_path / "c")])
+    arguments = ["import", "--from", "coco", str(tmp_path / "c"), "--output", str(tmp_path / "e"), "--protocol", "no"]
+    assert main(arguments) == 1
+    assert "no protocol 'no'; available: foot-ap" in capsys.readouterr().err
 
 
 def test_the_real_aasce_set_is_imported_whole(tmp_path, protocol):
@@ -157,7 +215,7 @@ def test_the_slicer_example_measures_saves_and_exports(tmp_path, protocol):
     write_markups(images / "one.mrk.json", protocol.landmark_ids, spine.points)
     (images / "bad.png").write_text("no picture")
     script = REPOSITORY / "examples" / "measure_in_slicer.py"
-    command = [sys.executable, script, images / "bad.png", images / "one.png"]
+    command = [sys.executable, script, images]
     command += ["--landmarks", images, "--output", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 1, done.stderr

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from support.tools import tool
 
+from orthoangles import protocols
 from orthoangles.annotation.markups_json import read_markups, write_markups
 from orthoangles.cli import main
 from orthoangles.images import read_image
@@ -205,12 +207,11 @@ def test_nothing_of_a_dicom_patient_comes_out(folder, tmp_path, capsys):
         (["measure"], "IMAGE"),
         (["measure", "x.png"], "--protocol"),
         (["measure", "x.png", "--protocol", "knee"], "choose one of foot-ap, foot-ap-hallux, .*spine-ap-cobb"),
-        (["measure", "x.nrrd", "--protocol", "foot-wbct"], "'foot-wbct' has no network yet; .*by hand: --landmarks"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--landmarks", "gone.mrk.json"], "does not exist"),
         (["measure", "x.png", "y.png", "--protocol", "spine-ap-cobb", "--landmarks", str(TRUTH)], "several images"),
         (["measure", "x.png", "--protocol", "spine-ap-cobb", "--device", "abacus"], "choose one of auto"),
         (["import", "--from", "nowhere", ".", "--output", "x"], "invalid choice"),
-        (["import", "--from", "aasce", "gone", "--output", "x"], "gone is not a folder"),
+        (["import", "--from", "aasce", "gone", "--output", "x"], "SOURCE is not a folder"),
         (["simulate", "hand", "--count", "1", "--output", "x"], "invalid choice"),
         (["simulate", "spine", "--count", "0", "--output", "x"], "not above 0"),
         (["simulate", "spine", "--count", "1", "--size", "50", "50", "--output", "x"], "at least 128 rows"),
@@ -225,6 +226,14 @@ def test_bad_usage_is_exit_code_2_with_a_hint(arguments, message, capsys):
     import re
 
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_protocol_without_a_network_asks_for_landmarks(monkeypatch, capsys):
+    shipped = protocols.load_protocol
+    monkeypatch.setattr(protocols, "load_protocol", lambda name: replace(shipped(name), bundle=""))
+    with pytest.raises(SystemExit):
+        main(["measure", "x.nrrd", "--protocol", "foot-wbct"])
+    assert "'foot-wbct' has no network yet; give landmarks placed by hand: --landmarks" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_a_folder_is_exit_code_1(folder, tmp_path, capsys):
@@ -271,7 +280,7 @@ def test_the_bad_files_are_named_and_the_sample_is_measured(network_run):
     assert "error" in empty
     assert "error" in words
     assert sample["image"] == SAMPLE.name
-    assert {path.name for path in output.iterdir()} == {
+    assert {path.name for path in output.iterdir()} == {".finished", "measurements.csv", "failures.csv"} | {
         f"spine-ap-sample.{ending}"
         for ending in ("mrk.json", "measurements.json", "measurements.csv", "overlay.png", "mrb")
     }

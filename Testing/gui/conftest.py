@@ -142,6 +142,40 @@ def measured(slicer_host, cobb_panel, radiograph):
     return cobb_panel
 
 
+@pytest.fixture
+def images(tmp_path):
+    """Three radiographs, each with other pixels, and a file that is none."""
+    from PIL import Image
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for k, name in enumerate(("a.png", "b.png", "c.png")):
+        pixels = np.full((1400, 600), 40, np.uint8)
+        pixels[:, 240 : 350 + k] = 180
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+@pytest.fixture
+def working_folders(images, tmp_path):
+    """Choose reader, images and dataset in a panel."""
+
+    def choose(panel) -> None:
+        panel.ui.readerLineEdit.text = "AB"
+        panel.ui.imagesFolderPathLineEdit.currentPath = str(images)
+        panel.ui.datasetFolderPathLineEdit.currentPath = str(tmp_path / "dataset")
+
+    return choose
+
+
+@pytest.fixture
+def working(cobb_panel, working_folders):
+    """The Cobb panel with reader, images and dataset chosen."""
+    working_folders(cobb_panel)
+    return cobb_panel
+
+
 def click(host, button) -> None:
     """Click as the mouse does: a disabled button does nothing."""
     from PySide6.QtCore import Qt

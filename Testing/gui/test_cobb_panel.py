@@ -23,7 +23,7 @@ def test_an_empty_scene_offers_only_loading(cobb_panel):
     for button in (ui.runButton, ui.cancelButton, ui.byHandButton, ui.confirmButton, ui.exportButton, ui.copyButton):
         assert not button.enabled
     assert ui.loadImageButton.enabled
-    assert ui.imageInfoLabel.text == "Choose or load a radiograph."
+    assert ui.imageInfoLabel.text == "Choose or load an image."
     assert not ui.noticeLabel.visible
 
 

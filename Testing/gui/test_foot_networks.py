@@ -314,25 +314,43 @@ def test_an_image_is_done_when_both_feet_are_exported_as_one_patient(slicer_host
     picture = foot_picture("foot-ap", (20.0, 35.0), (True, False))
     (tmp_path / "images").mkdir()
     picture.write(tmp_path / "images" / "feet.png")
+    give_networks(foot_panel, picture.network)
     foot_panel.ui.readerLineEdit.text = "AB"
+    foot_panel.ui.protocolComboBox.currentIndex = PROTOCOLS.index("foot-ap")
     foot_panel.ui.imagesFolderPathLineEdit.currentPath = str(tmp_path / "images")
     foot_panel.ui.datasetFolderPathLineEdit.currentPath = str(tmp_path / "dataset")
-    foot_panel.ui.protocolComboBox.currentIndex = PROTOCOLS.index("foot-ap")
-    give_networks(foot_panel, picture.network)
     click(slicer_host, foot_panel.ui.openNextButton)
-    click(slicer_host, foot_panel.ui.runButton)
     slicer_host.wait_until(lambda: foot_panel.session is not None)
+    click(slicer_host, foot_panel.ui.confirmButton)
     click(slicer_host, foot_panel.ui.exportButton)
     assert "Still to be exported from this image: feet right foot." in foot_panel.ui.exportLabel.text
-    assert cells(foot_panel.ui.worklistTable, 1) == ["to do"]
+    assert cells(foot_panel.ui.worklistTable, 1) == ["corrected"]  # begun and not done
     (other,) = foot_panel.logic.otherFeet(foot_panel.parameters.volume)
     foot_panel.ui.volumeSelector.setCurrentNode(other)
-    click(slicer_host, foot_panel.ui.exportButton)
-    assert cells(foot_panel.ui.worklistTable, 1) == ["exported"]
+    click(slicer_host, foot_panel.ui.confirmNextButton)
+    assert cells(foot_panel.ui.worklistTable, 1) == ["confirmed"]
     first, second = Dataset(tmp_path / "dataset").cases
     assert first.group == second.group
     assert first.id != second.id
     assert Dataset(tmp_path / "dataset").problems(digests=True) == ()
+
+
+def test_confirm_and_next_goes_to_the_other_foot_first(slicer_host, foot_panel, tmp_path):
+    picture = foot_picture("foot-ap", (20.0, 35.0), (True, False))
+    (tmp_path / "images").mkdir()
+    picture.write(tmp_path / "images" / "feet.png")
+    give_networks(foot_panel, picture.network)
+    foot_panel.ui.readerLineEdit.text = "AB"
+    foot_panel.ui.protocolComboBox.currentIndex = PROTOCOLS.index("foot-ap")
+    foot_panel.ui.imagesFolderPathLineEdit.currentPath = str(tmp_path / "images")
+    click(slicer_host, foot_panel.ui.openNextButton)
+    slicer_host.wait_until(lambda: foot_panel.session is not None)
+    first = foot_panel.session.volume_node
+    click(slicer_host, foot_panel.ui.confirmNextButton)
+    assert foot_panel.session.volume_node is not first
+    assert foot_panel.session.review_state == "predicted"
+    click(slicer_host, foot_panel.ui.confirmNextButton)
+    assert cells(foot_panel.ui.worklistTable, 1) == ["confirmed"]
 
 
 def test_the_next_image_takes_both_feet_of_the_last_out_of_the_scene(slicer_host, foot_panel, tmp_path):
@@ -340,6 +358,7 @@ def test_the_next_image_takes_both_feet_of_the_last_out_of_the_scene(slicer_host
     for name, angles in (("a.png", (20.0, 35.0)), ("b.png", (20.0,))):
         foot_picture("foot-ap", angles, (True, False)[: len(angles)]).write(tmp_path / "images" / name)
     picture = foot_picture("foot-ap", (20.0, 35.0), (True, False))
+    foot_panel.ui.aheadCheckBox.checked = False
     foot_panel.ui.imagesFolderPathLineEdit.currentPath = str(tmp_path / "images")
     give_networks(foot_panel, picture.network)
     click(slicer_host, foot_panel.ui.openNextButton)
@@ -356,12 +375,12 @@ def test_the_next_image_takes_both_feet_of_the_last_out_of_the_scene(slicer_host
 # Sample data
 
 
-@pytest.mark.parametrize("name", ["FootAP", "FootLateral"])
-def test_the_samples_are_offered_with_digest_and_thumbnail(slicer_host, name):
+@pytest.mark.parametrize(("name", "ending"), [("FootAP", ".png"), ("FootLateral", ".png"), ("FootWBCT", ".nrrd")])
+def test_the_samples_are_offered_with_digest_and_thumbnail(slicer_host, name, ending):
     import qt
     import SampleData
 
     logic = SampleData.SampleDataLogic()
     source = logic.sourceForSampleName(name)
-    assert logic.downloadFileIntoCache(source.uris, source.fileNames, source.checksums).endswith(".png")
+    assert logic.downloadFileIntoCache(source.uris, source.fileNames, source.checksums).endswith(ending)
     assert not qt.QIcon(source.thumbnailFileName).isNull()

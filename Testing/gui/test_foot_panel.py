@@ -1,5 +1,7 @@
 """The foot's door to the same panel: four protocols whose landmarks may be placed by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gui.conftest import cells, click
@@ -79,8 +81,12 @@ def test_without_a_network_run_says_so_and_does_nothing(slicer_host, foot_panel,
 
 
 def test_a_script_is_told_before_anything_is_installed(slicer_host, foot_panel, radiograph, monkeypatch):
+    from orthoangles import protocols
     from orthoangles.errors import PredictionError
     from OrthoAnglesLib import dependencies
+
+    shipped = protocols.load_protocol
+    monkeypatch.setattr(protocols, "load_protocol", lambda name: replace(shipped(name), bundle=""))
 
     foot_panel.image.load(str(radiograph))
     volume = foot_panel.parameters.volume

@@ -20,6 +20,10 @@ SIGNALS = {
     "itemSelectionChanged()",
     "cellDoubleClicked(int,int)",
     "currentPathChanged(QString)",
+    "toggled(bool)",
+    "textChanged(QString)",
+    "returnPressed()",
+    "activated()",
 }
 
 

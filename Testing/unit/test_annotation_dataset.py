@@ -1,13 +1,6 @@
 """A dataset folder: case by case, replaced as a whole, valid whenever its writer dies."""
 
-import json
 import multiprocessing
-import random
-import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +10,6 @@ from orthoangles.errors import DatasetError
 from orthoangles.protocols import load_protocol
 
 pytestmark = pytest.mark.unit
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -167,54 +158,3 @@ def test_two_writers_at_once_lose_nothing(dataset):
         assert writer.exitcode == 0
     assert len(dataset.cases) == 12
     assert dataset.problems() == ()
-
-
-EXPORTER = """
-    import sys
-    import numpy as np
-    from pathlib import Path
-    from orthoangles.annotation.dataset import Dataset
-    from orthoangles.protocols import load_protocol
-    protocol = load_protocol("spine-ap-cobb")
-    dataset = Dataset(Path(sys.argv[1]))
-    dataset.exists and dataset.cases
-    print("ready", flush=True)
-    for value in range(100000):
-        dataset.add_case(
-            f"case-{value % 5}", image_suffix=".png", write_image=lambda path: path.write_bytes(bytes(300_000)),
-            protocol=protocol, points=np.full((68, 3), float(value)), predicted=np.full((68, 3), -float(value)),
-            group="g", provenance={"value": value},
-        )
-"""
-
-
-def test_a_writer_killed_at_any_moment_leaves_a_valid_dataset(dataset, protocol):
-    """SIGKILL at 20 random moments: the index always names whole files of one and the same export."""
-    rng = random.Random(5)
-    leftovers = 0
-    for _ in range(20):
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(EXPORTER), str(dataset.folder)],
-            stdout=subprocess.PIPE, cwd=REPOSITORY,
-        )  # fmt: skip
-        child.stdout.readline()
-        time.sleep(rng.uniform(0.0, 0.12))
-        child.kill()
-        child.wait()
-        child.stdout.close()
-        if not dataset.exists:
-            continue
-        named = {name for case in dataset.cases for name in case.files}
-        leftovers += any(path.name not in named | {".lock", "dataset.json"} for path in dataset.folder.iterdir())
-        assert dataset.problems() == ()
-        for case in dataset.cases:
-            value = case.provenance["value"]
-            assert np.array_equal(dataset.read_points(case, protocol.landmark_ids), points_of(value))
-            assert np.array_equal(dataset.read_predicted(case, protocol.landmark_ids), points_of(-value))
-            assert dataset.image_path(case).stat().st_size == 300_000
-    # At least one kill struck between the first file of a case and the index: else the test proved nothing.
-    assert leftovers > 0
-    count = len(dataset.cases)
-    assert count > 0
-    add(dataset, "after", protocol)
-    assert len(json.loads((dataset.folder / "dataset.json").read_text())["cases"]) == count + 1

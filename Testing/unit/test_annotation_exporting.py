@@ -1,5 +1,6 @@
 """Export of corrected cases: complete, replaced by re-export, free of the patient's name, and read back exactly."""
 
+import json
 from datetime import datetime, timezone
 
 import numpy as np
@@ -10,8 +11,10 @@ from orthoangles.annotation.dataset import Dataset
 from orthoangles.annotation.exporting import Review, export_case
 from orthoangles.annotation.importing import import_slicer
 from orthoangles.annotation.markups_json import write_markups
+from orthoangles.annotation.records import protocol_record
 from orthoangles.errors import DatasetError
 from orthoangles.images import Image, read_image
+from orthoangles.paths import protocols_dir
 from orthoangles.predictions import ModelInfo, Prediction
 from orthoangles.protocols import load_protocol
 from orthoangles.simulation.spine.drawn import simulate_spine
@@ -69,20 +72,66 @@ def test_the_record_says_who_when_by_which_network_and_what_changed(tmp_path, pr
     noted = case.provenance
     assert noted["review"] == {
         "reader": "Dr. Lee", "state": "confirmed", "started": "2026-01-02T03:00:00+00:00",
-        "finished": "2026-01-02T03:04:00+00:00", "seconds": 240.0,
+        "finished": "2026-01-02T03:04:00+00:00", "seconds": 240.0, "reason": "", "elapsed_seconds": 240.0,
     }  # fmt: skip
     assert noted["model"] == {"name": "spine_ap_cobb", "version": "1.0", "sha256": "ab" * 32}
     assert noted["image"]["sha256"] == image.sha256
     assert noted["changes"] == [
-        {"id": "T1-TL", "change": "moved", "distance_mm": pytest.approx(3)},
-        {"id": "T2-TR", "change": "placed", "distance_mm": None},
-        {"id": "T2-BR", "change": "moved", "distance_mm": pytest.approx(3)},
-        {"id": "T3-TR", "change": "removed", "distance_mm": None},
+        {"id": "T1-TL", "change": "moved", "distance_mm": None, "distance_px": pytest.approx(3)},
+        {"id": "T2-TR", "change": "placed", "distance_mm": None, "distance_px": None},
+        {"id": "T2-BR", "change": "moved", "distance_mm": None, "distance_px": pytest.approx(3)},
+        {"id": "T3-TR", "change": "removed", "distance_mm": None, "distance_px": None},
     ]
     dataset = Dataset(tmp_path)
     assert np.array_equal(dataset.read_points(case, protocol.landmark_ids), points, equal_nan=True)
     assert np.array_equal(dataset.read_predicted(case, protocol.landmark_ids), prediction.points, equal_nan=True)
+    confidence, spread = dataset.read_certainty(case, protocol.landmark_ids)
+    assert np.array_equal(confidence, prediction.confidence)
+    assert np.array_equal(spread, prediction.spread)
     assert dataset.problems(digests=True) == ()
+
+
+def test_a_move_is_stated_in_millimetres_where_the_image_has_a_spacing(tmp_path, protocol, spine):
+    image = Image(spine.image[None], spacing=(0.5, 0.25, 1), spacing_source="ImagerPixelSpacing")
+    proposed = image.physical_points(spine.points)
+    nothing = np.full(68, np.nan)
+    prediction = Prediction(
+        protocol.id, protocol.landmark_ids, proposed, nothing, nothing, ModelInfo("m", "1", "0" * 64)
+    )
+    points = proposed.copy()
+    points[3] += (0, 2, 0)
+    export_case(tmp_path, image=image, protocol=protocol, points=points, prediction=prediction)
+    change = {"id": "T1-BR", "change": "moved", "distance_mm": pytest.approx(2), "distance_px": pytest.approx(8)}
+    assert Dataset(tmp_path).cases[0].provenance["changes"] == [change]
+
+
+def test_a_rejected_image_is_in_the_dataset_with_its_reason(tmp_path, protocol, image):
+    review = Review("r", "rejected", reason="metal over the lumbar spine")
+    export_case(tmp_path, image=image, protocol=protocol, points=np.full((68, 3), np.nan), review=review)
+    (case,) = Dataset(tmp_path).cases
+    assert case.rejected
+    assert case.provenance["review"]["reason"] == "metal over the lumbar spine"
+
+
+@pytest.mark.parametrize("review", [{"state": "rejected"}, {"state": "rejected", "reason": " "}, {"reason": "dark"}])
+def test_a_rejection_needs_a_reason_and_only_a_rejection_has_one(review):
+    with pytest.raises(ValueError, match="needs a reason"):
+        Review(**review)
+
+
+def test_the_protocol_is_noted_with_a_digest_that_changes_with_what_it_says(tmp_path, protocol, image, spine):
+    export_case(tmp_path, image=image, protocol=protocol, points=spine.points)
+    noted = Dataset(tmp_path).cases[0].provenance["protocol"]
+    assert (noted["id"], noted["version"]) == ("spine-ap-cobb", protocol.version)
+    assert noted == protocol_record(load_protocol("spine-ap-cobb"))
+    file = protocols_dir() / "spine-ap-cobb.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["landmarks"][0]["description"] += " Or nearby."
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(content))
+    changed = protocol_record(load_protocol(other))
+    assert changed["sha256"] != noted["sha256"]
+    assert len(changed["sha256"]) == 64
 
 
 def test_re_export_replaces_and_another_reader_does_not(tmp_path, protocol, image, spine):
@@ -194,9 +243,12 @@ def test_a_folder_of_images_and_markups_is_imported_exactly(tmp_path, protocol, 
     report = import_slicer(source, tmp_path / "out")
     dataset = Dataset(tmp_path / "out")
     assert len(report.imported) == 1
-    assert dict(report.failed).keys() == {"lonely.mrk.json", "foreign.mrk.json"}
-    assert "no image of the same name" in dict(report.failed)["lonely.mrk.json"]
-    assert "fit no protocol" in dict(report.failed)["foreign.mrk.json"]
+    failed = dict(report.failed)
+    assert failed.keys() == {"file 1 of 3", "file 2 of 3"}
+    assert "fit no protocol" in failed["file 1 of 3"]
+    assert "no image of the same name" in failed["file 2 of 3"]
+    named = dict(import_slicer(source, tmp_path / "named", show_names=True).failed)
+    assert named.keys() == {"foreign.mrk.json", "lonely.mrk.json"}
     assert np.array_equal(dataset.read_points(dataset.cases[0], protocol.landmark_ids), spine.points)
     assert np.array_equal(dataset.read_image(dataset.cases[0]).array, image.array)
     assert dataset.problems(digests=True) == ()
@@ -209,5 +261,7 @@ def test_import_into_itself_and_from_nothing_is_refused(tmp_path, protocol, imag
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"neither a dataset\.json nor"):
         import_slicer(tmp_path / "empty", tmp_path / "b")
-    with pytest.raises(DatasetError, match="gone: is not a folder"):
+    with pytest.raises(DatasetError, match="the source: is not a folder"):
         import_slicer(tmp_path / "gone", tmp_path / "b")
+    with pytest.raises(DatasetError, match="gone: is not a folder"):
+        import_slicer(tmp_path / "gone", tmp_path / "b", show_names=True)

@@ -62,3 +62,18 @@ def test_points_named_by_anatomy_keep_their_names_in_a_flip():
     _, moved = Augmentation(mirror=1.0, **still)(marked_image([(90, 140)]), points, (384, 192), 0)
     assert moved[:2].numpy() == pytest.approx(np.array([[121.0, 120], [71, 124]]), abs=1e-3)
     assert moved[2].isnan().all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_warp_takes_points_along(seed):
+    point = torch.tensor([[95.0, 150.0], [float("nan"), float("nan")]])
+    warped = Augmentation(warp=6.0, rotation=10, bend=8.0, mirror=0, **{**QUIET, "mirror_order": ()})
+    image, moved = warped(marked_image([(95, 150)]), point, (384, 192), seed)
+    straight = Augmentation(warp=0.0, rotation=10, bend=8.0, mirror=0, **{**QUIET, "mirror_order": ()})
+    dots = image[0].numpy()
+    rows, columns = np.mgrid[:384, :192]
+    found = np.array([(dots * columns).sum(), (dots * rows).sum()]) / dots.sum()
+    # A dot is stretched unevenly by a warp: its middle is a little off its mark.
+    assert np.linalg.norm(found - moved[0].numpy()) < 0.6
+    assert torch.isnan(moved[1]).all()
+    assert torch.linalg.norm(moved[0] - straight(marked_image([(95, 150)]), point, (384, 192), seed)[1][0]) > 0.5

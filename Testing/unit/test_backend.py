@@ -17,7 +17,7 @@ from orthoangles.predicting import Backend, available_devices, backend_for
 from orthoangles.protocols import load_protocol
 
 SHIPPED = models_dir() / "spine_ap_cobb"
-BUNDLES = ("spine_ap_cobb", "foot_view", "foot_ap_hallux", "foot_ap", "foot_lateral")
+BUNDLES = ("spine_ap_cobb", "foot_view", "foot_ap_hallux", "foot_ap", "foot_lateral", "foot_wbct")
 TRAINING_CONFIGS = sorted(models_dir().glob("*/configs/train*.json"))
 
 
@@ -174,7 +174,7 @@ def test_shipped_weights_are_those_of_the_metadata_and_fit_the_network(bundle):
     assert Backend(bundle, "cpu").model.name == bundle
 
 
-@pytest.mark.parametrize("protocol", ["spine-ap-cobb", "foot-ap-hallux", "foot-ap", "foot-lateral"])
+@pytest.mark.parametrize("protocol", ["spine-ap-cobb", "foot-ap-hallux", "foot-ap", "foot-lateral", "foot-wbct"])
 def test_a_protocol_names_its_bundle(protocol):
     assert backend_for(load_protocol(protocol), "cpu").protocol.id == protocol
 

@@ -152,3 +152,32 @@ def test_conditions_may_be_joined_within_conditions(fault_of):
     assert "findings[2] 'hallux-valgus-moderate': criteria[0].all[3]" in message
     message = fault_of("foot-ap-hallux", lambda d: inner(d)["any"][0].pop("is"))
     assert "criteria[0].all[3].any[0]: 'is' is missing" in message
+
+
+def test_the_frame_names_what_there_is_and_belongs_to_volumes(fault_of, changed):
+    assert "frame: landmark 'C9' is not defined" in fault_of(
+        "foot-wbct", lambda d: d["frame"].update(ground=["C9", "M1b", "M5"])
+    )
+    assert "frame: axis 'outward' is not defined" in fault_of(
+        "foot-wbct", lambda d: d["frame"].update(lateral=["outward"])
+    )
+    assert "frame: axis 'onward' is not defined" in fault_of(
+        "foot-wbct", lambda d: d["frame"].update(distal=["onward"])
+    )
+    assert "frame: source 'nobody' is not defined" in fault_of(
+        "foot-wbct", lambda d: d["frame"].update(source="nobody")
+    )
+    message = fault_of("foot-wbct", lambda d: d["frame"].update(ground=["C1", "M5"]))
+    assert message.startswith("changed.json: frame: ")
+    wbct = json.loads((protocols_dir() / "foot-wbct.json").read_text(encoding="utf-8"))["frame"]
+    frame = {
+        **wbct,
+        "ground": ["A1", "A2", "A3"],
+        "lateral": ["mt1-axis"],
+        "distal": ["mt1-axis"],
+        "source": "hih-foot",
+    }
+    message = fault_of("foot-ap", lambda d: d.update(frame=frame))
+    assert "a radiograph is measured in its own plane; leave out 'frame'" in message
+    assert changed("foot-wbct", lambda d: d["frame"].pop("heights")).frame.heights == (0.0, 0.0, 0.0)
+    assert changed("foot-wbct", lambda d: d.pop("frame")).frame is None

@@ -61,6 +61,20 @@ def test_groups_can_be_held_out_by_name(dataset, tmp_path):
     assert len(made.validation) == 4
 
 
+def test_a_rejected_image_is_not_learned_from(dataset, tmp_path):
+    review = {"review": {"state": "rejected", "reason": "a hand"}}
+    dataset.add_case(
+        "case-9-AP",
+        image_suffix=".png",
+        write_image=Picture.fromarray(np.zeros((64, 48), np.uint8)).save,
+        protocol=AP,
+        points=points_of(AP, 9),
+        group="person 0",
+        provenance=review,
+    )
+    assert prepared(dataset, tmp_path).facts["cases"] == 4
+
+
 def test_targets_follow_the_frame_and_what_is_off_the_image_is_missing(dataset, tmp_path):
     images, points = prepared(dataset, tmp_path).training.batch([0, 1])
     assert images.shape == (2, 1, 64, 32)

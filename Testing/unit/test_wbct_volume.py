@@ -303,6 +303,25 @@ class TestMetal:
         assert len(seen) >= 3
 
 
+@pytest.mark.parametrize("height", [150.0, 125.0])
+def test_a_short_scan_has_t1_where_the_whole_shaft_is_still_seen(foot, tissue, height):
+    volume = simulate_wbct(foot, tissue, np.random.default_rng(5), spacing=2.0, style=replace(plain, height=height))
+    assert volume.visible["T1"]
+    top = volume.origin[2] + 2.0 * (volume.array.shape[0] - 1)
+    t1, t2 = volume.points["T1"], volume.points["T2"]
+    whole = foot.landmarks["T1"] - foot.landmarks["T2"]
+    assert 0 < top - t1[2] < 6.0
+    # The shaft is nearly straight: the axis hardly changes with the level at which it is read.
+    cosine = (t1 - t2) @ (whole * RIGHT_LPS) / np.linalg.norm(t1 - t2) / np.linalg.norm(whole)
+    assert np.degrees(np.arccos(cosine)) < 4.0
+
+
+def test_a_scan_that_ends_at_the_ankle_shows_no_t1(foot, tissue):
+    volume = simulate_wbct(foot, tissue, np.random.default_rng(5), spacing=2.0, style=replace(plain, height=95.0))
+    assert not volume.visible["T1"]
+    assert volume.visible["TA1"]
+
+
 def test_texture_keeps_the_mean_density():
     texture = TrabecularTexture(np.random.default_rng(0), 0.5)
     points = np.random.default_rng(1).uniform(-80, 80, (40_000, 3))

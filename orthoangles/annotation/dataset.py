@@ -1,69 +1,28 @@
 """A dataset: a folder with dataset.json beside one image and one .mrk.json per case.
 
-dataset.json is a MONAI datalist (``load_decathlon_datalist(path, False, "cases")`` reads it): a list of
-cases, each with ``image``, ``points``, ``protocol``, ``group`` (the patient: no split may part a group),
-``split`` and ``provenance``. It is the only truth: a case is there when dataset.json names its files, and
-these files are never changed after that. So a writer killed at any moment leaves the old dataset or the new
-one.
+dataset.json (:mod:`orthoangles.annotation.dataset_index`) is the only truth: a case is there when dataset.json names
+its files, and these files are never changed after that. So a writer killed at any moment leaves the old dataset or the
+new one.
 """
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from orthoangles.annotation.dataset_index import INDEX, Case, check_names, index_content, read_index
 from orthoangles.annotation.locking import folder_lock
 from orthoangles.annotation.markups_json import read_markups, write_markups
 from orthoangles.atomic import remove_leftovers, replacing, write_json
 from orthoangles.errors import DatasetError
 
-INDEX = "dataset.json"
-SPLITS = ("", "train", "validation", "test")
-_FORMAT, _VERSION = "orthoangles-dataset", 1
-# No dots: they part the id from the revision and the kind of a file.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}")
+__all__ = ["INDEX", "Case", "Dataset"]
 
-
-@dataclass(frozen=True)
-class Case:
-    """One image with its landmarks. ``image``, ``points`` and ``predicted`` are file names in the dataset's
-    folder (``predicted`` is "" where no prediction was kept); ``revision`` counts how often the case was
-    replaced.
-    """
-
-    id: str
-    image: str
-    points: str
-    protocol: str
-    group: str
-    split: str = ""
-    predicted: str = ""
-    revision: int = 1
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files that belong to the case."""
-        return tuple(name for name in (self.image, self.points, self.predicted) if name)
-
-    def as_json(self) -> dict[str, Any]:
-        """The entry in dataset.json."""
-        return {
-            "id": self.id,
-            "image": self.image,
-            "points": self.points,
-            "predicted": self.predicted,
-            "protocol": self.protocol,
-            "group": self.group,
-            "split": self.split,
-            "revision": self.revision,
-            "provenance": dict(self.provenance),
-        }
+# Numbers per landmark in the file of the proposal.
+_CERTAINTY = ("confidence", "spread")
 
 
 class Dataset:
@@ -85,7 +44,11 @@ class Dataset:
     @property
     def cases(self) -> tuple[Case, ...]:
         """All cases, as dataset.json names them now. Raises DatasetError where it is missing or malformed."""
-        return _read_index(self.folder)
+        return read_index(self.folder)
+
+    def usable_cases(self, protocol_id: str) -> list[Case]:
+        """Cases of a protocol that no reader rejected, in the order of the dataset."""
+        return [case for case in self.cases if case.protocol == protocol_id and not case.rejected]
 
     def case(self, case_id: str) -> Case:
         """The case of this id. Raises DatasetError where there is none."""
@@ -122,6 +85,20 @@ class Dataset:
         """Landmarks as the network proposed them, or None where the case has no prediction."""
         return read_markups(self.folder / case.predicted).ordered(landmark_ids) if case.predicted else None
 
+    def read_certainty(self, case: Case, landmark_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence (n,) 0..1 and spread (n,) mm of the network's proposal in this order, NaN where unknown."""
+        nothing = np.full(len(landmark_ids), np.nan)
+        if not case.predicted:
+            return nothing, nothing.copy()
+        markups = read_markups(self.folder / case.predicted)
+        row = {label: i for i, label in enumerate(markups.labels)}
+        found = []
+        for name in _CERTAINTY:
+            values = markups.values.get(name)
+            known = values is not None
+            found.append(np.array([values[row[i]] if known and i in row else np.nan for i in landmark_ids]))
+        return found[0], found[1]
+
     # --- writing
     def add_case(
         self,
@@ -134,13 +111,16 @@ class Dataset:
         group: str,
         split: str = "",
         predicted: np.ndarray | None = None,
+        confidence: np.ndarray | None = None,
+        spread: np.ndarray | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Case:
         """Write one case; a case of the same id is replaced. Returns the case as stored.
 
         ``write_image(path)`` writes the image with the suffix ``image_suffix``; ``points`` and ``predicted``
-        are (n, 3) LPS mm in the order of ``protocol.landmark_ids``. Raises DatasetError where a value is not
-        allowed or the folder cannot be written.
+        are (n, 3) LPS mm in the order of ``protocol.landmark_ids``, ``confidence`` 0..1 and ``spread`` mm (n,) what
+        the network said of its proposal. Raises DatasetError where a value is not allowed or the folder cannot be
+        written.
         """
         with self.adding() as add:
             return add(
@@ -152,6 +132,8 @@ class Dataset:
                 group=group,
                 split=split,
                 predicted=predicted,
+                confidence=confidence,
+                spread=spread,
                 provenance=provenance,
             )
 
@@ -189,7 +171,7 @@ class _Writer:
 
     def __init__(self, folder: Path, flush_every: int) -> None:
         self._folder, self._flush_every = folder, max(int(flush_every), 1)
-        self._cases = {case.id: case for case in _read_index(folder)} if (folder / INDEX).exists() else {}
+        self._cases = {case.id: case for case in read_index(folder)} if (folder / INDEX).exists() else {}
         self._superseded: list[str] = []
         self._waiting = 0
         remove_leftovers(folder)
@@ -205,9 +187,11 @@ class _Writer:
         group: str,
         split: str = "",
         predicted: np.ndarray | None = None,
+        confidence: np.ndarray | None = None,
+        spread: np.ndarray | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> Case:
-        _check_names(self._folder.name, case_id, group, split)
+        check_names(self._folder.name, case_id, group, split)
         old = self._cases.get(case_id)
         revision = old.revision + 1 if old else 1
         stem = case_id if revision == 1 else f"{case_id}.r{revision}"
@@ -227,7 +211,9 @@ class _Writer:
             write_image(temporary)
         write_markups(self._folder / case.points, protocol.landmark_ids, points, texts)
         if predicted is not None:
-            write_markups(self._folder / case.predicted, protocol.landmark_ids, predicted, texts)
+            values = dict(zip(_CERTAINTY, (confidence, spread), strict=True))
+            values = {name: numbers for name, numbers in values.items() if numbers is not None}
+            write_markups(self._folder / case.predicted, protocol.landmark_ids, predicted, texts, values)
         self._cases[case_id] = case
         self._superseded += old.files if old else ()
         self._waiting += 1
@@ -239,57 +225,8 @@ class _Writer:
         """Name the waiting cases in the index: from here on they are part of the dataset."""
         if not self._waiting:
             return
-        content = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "cases": [case.as_json() for case in self._cases.values()],
-        }
-        write_json(self._folder / INDEX, content)
+        write_json(self._folder / INDEX, index_content(self._cases.values()))
         self._waiting = 0
         for name in self._superseded:
             (self._folder / name).unlink(missing_ok=True)
         self._superseded = []
-
-
-def _read_index(folder: Path) -> tuple[Case, ...]:
-    path = folder / INDEX
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DatasetError(f"{folder.name}: holds no {INDEX}; is this the folder of a dataset?") from error
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{folder.name}/{INDEX}: cannot be read ({error}).") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT or content.get("version") != _VERSION:
-        raise DatasetError(f"{folder.name}/{INDEX}: is not an {_FORMAT} of version {_VERSION}.")
-    cases = tuple(_parse_case(folder.name, i, entry) for i, entry in enumerate(content.get("cases", [])))
-    ids = [case.id for case in cases]
-    twice = sorted({case_id for case_id in ids if ids.count(case_id) > 1}) if len(set(ids)) < len(ids) else []
-    if twice:
-        raise DatasetError(f"{folder.name}/{INDEX}: case '{twice[0]}' stands there twice.")
-    return cases
-
-
-def _parse_case(dataset: str, number: int, entry: Any) -> Case:
-    place = f"{dataset}/{INDEX}: case {number}"
-    if not isinstance(entry, dict):
-        raise DatasetError(f"{place} is not an object.")
-    missing = [key for key in ("id", "image", "points", "protocol", "group") if not isinstance(entry.get(key), str)]
-    if missing:
-        raise DatasetError(f"{place} has no text '{missing[0]}'.")
-    known = {key: value for key, value in entry.items() if key in Case.__dataclass_fields__}
-    case = Case(**known)
-    _check_names(place, case.id, case.group, case.split)
-    for name in case.files:
-        # A dataset may come from anywhere: it must not name files outside its folder.
-        if Path(name).name != name or "\\" in name:
-            raise DatasetError(f"{place}: '{name}' is not the name of a file in the dataset's folder.")
-    return case
-
-
-def _check_names(place: str, case_id: str, group: str, split: str) -> None:
-    if not _ID.fullmatch(case_id):
-        raise DatasetError(f"{place}: case id '{case_id}' may hold letters, digits, '-', '_' only.")
-    if not group:
-        raise DatasetError(f"{place}: case '{case_id}' has no group; give each patient one.")
-    if split not in SPLITS:
-        raise DatasetError(f"{place}: split '{split}' of case '{case_id}' is not one of {', '.join(SPLITS[1:])}.")

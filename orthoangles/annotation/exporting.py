@@ -2,48 +2,20 @@
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import orthoangles
 from orthoangles.annotation.dataset import Dataset
+from orthoangles.annotation.picture_files import image_suffix, write_image
+from orthoangles.annotation.records import REVIEW_STATES, Review, changes, image_record, protocol_record
 from orthoangles.errors import DatasetError
 from orthoangles.predictions import Prediction
 
-REVIEW_STATES = ("new", "predicted", "corrected", "confirmed")
-_MOVED = 1e-6
-"""mm: a point that came back from undo or a file may differ in the last bits and has not been moved."""
-
-
-@dataclass(frozen=True)
-class Review:
-    """Who looked at a case and what came of it.
-
-    ``reader`` is a name or initials, "" if unknown; ``state`` one of REVIEW_STATES; ``started`` and
-    ``finished`` are aware datetimes or ISO 8601 texts, or None; ``seconds`` the time at work, or None.
-    """
-
-    reader: str = ""
-    state: str = "corrected"
-    started: datetime | str | None = None
-    finished: datetime | str | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.state not in REVIEW_STATES:
-            raise ValueError(f"review state '{self.state}' is not one of {', '.join(REVIEW_STATES)}")
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON types only."""
-        record = asdict(self)
-        for key in ("started", "finished"):
-            if isinstance(record[key], datetime):
-                record[key] = record[key].astimezone(timezone.utc).isoformat(timespec="seconds")
-        return record
+__all__ = ["REVIEW_STATES", "Review", "export_case", "export_session", "image_record", "image_suffix", "write_image"]
 
 
 def export_case(
@@ -83,17 +55,20 @@ def export_case(
         protocol=protocol,
         points=points,
         predicted=_predicted_points(prediction, protocol),
+        confidence=prediction.confidence if prediction else None,
+        spread=prediction.spread if prediction else None,
         group=group or digest[:16],
         split=split,
         provenance={
             "source": "reader",
+            "protocol": protocol_record(protocol),
             "image": image_record(image),
             "review": review.as_json(),
             "model": asdict(prediction.model) if prediction else None,
             "prediction_warnings": [_without_name(text, image.name) for text in prediction.warnings]
             if prediction
             else [],
-            "changes": _changes(protocol, points, prediction),
+            "changes": changes(protocol, points, prediction, image),
             "exported": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "software": f"orthoangles {orthoangles.__version__}",
         },
@@ -108,15 +83,21 @@ def export_session(
     reader: str = "",
     group: str | None = None,
     seconds: float | None = None,
+    rejected: str = "",
 ) -> str:
     """Export what a reader made of one image in the scene: :func:`export_case` of a ``scene.MeasurementSession``.
 
-    ``reader`` is named where the session knows none; ``seconds`` is the time at work where the caller measured it.
-    Raises DatasetError.
+    ``reader`` is named where the session knows none; ``seconds`` is the time at work where the caller measured it;
+    ``rejected`` says why the image is not to be used, if so. Raises DatasetError.
     """
     stored = session.review
     review = Review(
-        session.reader or reader, session.review_state, stored.started or None, stored.finished or None, seconds
+        session.reader or reader,
+        "rejected" if rejected else session.review_state,
+        stored.started or None,
+        stored.finished or None,
+        seconds,
+        rejected,
     )
     return export_case(
         dataset_dir,
@@ -127,45 +108,6 @@ def export_session(
         review=review,
         group=group,
     )
-
-
-def image_record(image) -> dict[str, Any]:
-    """What a dataset keeps of an image beside its pixels: nothing that names the patient."""
-    return {
-        "sha256": image.sha256,
-        "size": list(image.size),
-        "spacing_source": image.spacing_source,
-        "laterality": image.laterality,
-        "view": image.view,
-        "modality": image.modality,
-        # Above 89 an age may single out a person.
-        "patient_age": image.patient_age if image.patient_age is None or image.patient_age < 90 else None,
-    }
-
-
-def image_suffix(image) -> str:
-    """Suffix ``.png`` where the file format loses nothing of this image, else ``.nrrd``."""
-    placed = image.has_spacing or not (
-        np.allclose(image.spacing, 1) and np.allclose(image.origin, 0) and np.allclose(image.direction, np.eye(3))
-    )
-    return ".png" if image.is_radiograph and not placed and image.array.dtype in (np.uint8, np.uint16) else ".nrrd"
-
-
-def write_image(image, path: Path) -> None:
-    """Write pixels and geometry alone; the suffix of ``path`` (.png or .nrrd) chooses the format."""
-    import SimpleITK
-
-    if path.suffix == ".png":
-        picture = SimpleITK.GetImageFromArray(image.array[0])
-    else:
-        picture = SimpleITK.GetImageFromArray(image.array)
-        picture.SetSpacing([float(x) for x in image.spacing])
-        picture.SetOrigin([float(x) for x in image.origin])
-        picture.SetDirection([float(x) for x in np.asarray(image.direction).ravel()])
-    try:
-        SimpleITK.WriteImage(picture, str(path), useCompression=True)
-    except RuntimeError as error:
-        raise DatasetError(f"the image cannot be written ({str(error).strip().splitlines()[-1]}).") from error
 
 
 def _protocol(protocol):
@@ -189,21 +131,6 @@ def _predicted_points(prediction: Prediction | None, protocol) -> np.ndarray | N
     if prediction.landmark_ids != protocol.landmark_ids:
         raise DatasetError(f"the prediction's landmarks are not those of protocol {protocol.id}.")
     return prediction.points
-
-
-def _changes(protocol, points: np.ndarray, prediction: Prediction | None) -> list[dict[str, Any]]:
-    """Landmarks that the reader moved (how far, in mm), placed where the network had none, or took away."""
-    if prediction is None:
-        return []
-    was, now = np.isfinite(prediction.points).all(axis=1), np.isfinite(points).all(axis=1)
-    distance = np.linalg.norm(points - prediction.points, axis=1)
-    changes = []
-    for i, landmark_id in enumerate(protocol.landmark_ids):
-        if was[i] and now[i] and distance[i] > _MOVED:
-            changes.append({"id": landmark_id, "change": "moved", "distance_mm": float(distance[i])})
-        elif was[i] != now[i]:
-            changes.append({"id": landmark_id, "change": "placed" if now[i] else "removed", "distance_mm": None})
-    return changes
 
 
 def _without_name(text: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line: ``python -m orthoangles measure | import | simulate | train | evaluate``.
+"""The command line: ``python -m orthoangles measure | import | agreement | train | retrain | ...``.
 
 Exit codes: 0 all done, 1 something failed (named with its reason, the rest done), 2 bad usage, 130 interrupted.
 """
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser with all commands."""
-    from orthoangles.cli import datasets, measuring, networks, simulating
+    from orthoangles.cli import agreement, datasets, measuring, networks, retraining, simulating
 
     parser = argparse.ArgumentParser(
         prog="python -m orthoangles",
@@ -40,6 +40,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     measuring.add_command(commands)
     datasets.add_command(commands)
+    agreement.add_command(commands)
     simulating.add_command(commands)
     networks.add_commands(commands)
+    retraining.add_command(commands)
     return parser

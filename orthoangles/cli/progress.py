@@ -23,6 +23,11 @@ class ProgressBar:
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update()
 
+    def up_to(self, fraction: float, text: str = "") -> None:
+        """``fraction`` (0 to 1) of all is done; ``text`` says what was done last."""
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(int(fraction * self._bar.total) - self._bar.n)
+
     def write(self, text: str, stream: IO[str]) -> None:
         """Print above the bar."""
         self._bar.write(text, file=stream)

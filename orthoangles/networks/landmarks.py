@@ -117,6 +117,8 @@ def _conv(cin: int, cout: int) -> nn.Sequential:
 
 
 def place_probability(maps: Tensor, absence: Tensor) -> tuple[Tensor, Tensor]:
-    """(..., k, h, w) logits and (..., k) of absence -> log-probability of each cell (..., k, h w) and of absence."""
-    logits = torch.cat([maps.flatten(-2), absence[..., None]], -1).log_softmax(-1)
+    """Logits (..., k, h, w), or (..., k, d, h, w), and (..., k) of absence -> log-probability of each cell, its axes
+    made one, and of absence.
+    """
+    logits = torch.cat([maps.flatten(absence.dim()), absence[..., None]], -1).log_softmax(-1)
     return logits[..., :-1], logits[..., -1]

@@ -8,7 +8,7 @@ from orthoangles.protocol_checks import ANGLE
 from orthoangles.protocols import MeasurementDefinition, Protocol
 from orthoangles.results import AxisLine, Measurement
 from orthoangles.scene import look
-from orthoangles.scene.construction import LONG_BONES, NEAR, construct_angle
+from orthoangles.scene.construction import LONG_BONES, NEAR, AngleConstruction, construct_angle
 from orthoangles.scene.drawn_nodes import CurveNode, DrawnNode, TextNode
 from orthoangles.scene.table import UNITS
 
@@ -27,18 +27,26 @@ class AngleDrawing:
         ]
         self.legs = CurveNode(parameter_node, f"{key}.legs", f"{short} legs", color, thickness=1, opacity=0.8)
         self.arc = CurveNode(parameter_node, f"{key}.arc", f"{short} arc", color, thickness=3, listed=True)
-        self.label = TextNode(parameter_node, f"{key}.label", f"{short} value", color, scale=3.6)
+        self.label = TextNode(
+            parameter_node, f"{key}.label", f"{short} value", color, scale=3.6, on_all_slices=protocol.dimension == 3
+        )
         self.nodes: tuple[DrawnNode, ...] = (*self.lines, self.legs, self.arc, self.label)
-        self._bones: dict[tuple[str, str], str] = {}
+        self._bones: dict[tuple[str, ...], str] = {}
         self._shown = True
         self._drawn: tuple[bytes, float] | None = None
+        self._ends_drawn: np.ndarray | None = None
+
+    @property
+    def place(self) -> np.ndarray | None:
+        """(3,) LPS mm amid the lines; None while the measurement is not drawn."""
+        return self._ends_drawn.mean(axis=(0, 1)) if self._shown and self._ends_drawn is not None else None
 
     def update(self, measurement: Measurement | None, left: np.ndarray) -> None:
         """Draw the measurement, or hide everything where it is None or has no lines.
 
         ``left`` (3,) is the LPS direction to the left of the image.
         """
-        visible = measurement is not None and measurement.value is not None and len(measurement.axes) == 2
+        visible = measurement is not None and measurement.value is not None and self._drawable(measurement)
         if visible:
             self._draw(measurement, left)
         if visible or self._shown:
@@ -46,28 +54,41 @@ class AngleDrawing:
                 each.show(visible)
         self._shown = visible
 
+    def _drawable(self, measurement: Measurement) -> bool:
+        return len(measurement.axes) == 2
+
+    def _ends(self, axes: tuple[AxisLine, ...]) -> np.ndarray:
+        """(2, 2, 3) LPS ends of the two lines to draw."""
+        first, second = axes
+        return np.concatenate((first.start, first.end, second.start, second.end)).reshape(2, 2, 3)
+
+    def _construct(self, ends: np.ndarray, value: float) -> AngleConstruction:
+        return construct_angle(ends, value, self._near)
+
     def _draw(self, measurement: Measurement, left: np.ndarray) -> None:
-        first, second = measurement.axes
-        ends = np.concatenate((first.start, first.end, second.start, second.end))
+        ends = self._ends(measurement.axes)
         wanted = (ends.tobytes(), measurement.value)
         if wanted == self._drawn and all(each.node is not None for each in self.nodes):
             return
         self._drawn = wanted
-        drawing = construct_angle(ends.reshape(2, 2, 3), measurement.value, self._near)
-        for node, line, axis in zip(self.lines, drawing.lines, measurement.axes, strict=True):
-            node.write(line, name=f"{self._short}: {axis.name}")
+        self._ends_drawn = ends
+        drawing = self._construct(ends, measurement.value)
+        names = [axis.name for axis in measurement.axes] + [measurement.name]
+        for node, line, name in zip(self.lines, drawing.lines, names, strict=False):
+            node.write(line, name=f"{self._short}: {name}")
         self.legs.write(*drawing.legs)
         self.arc.write(drawing.arc)
-        text = f"{self._short} {measurement.value:.1f}{UNITS[measurement.unit]}{self._bones_of(first, second)}"
+        unit = UNITS.get(measurement.unit, f" {measurement.unit}")
+        text = f"{self._short} {measurement.value:.1f}{unit}{self._bones_of(measurement.axes)}"
         self.label.write(drawing.label[None], [text], to_the_left=bool(drawing.outward @ left > 0))
 
-    def _bones_of(self, first: AxisLine, second: AxisLine) -> str:
+    def _bones_of(self, axes: tuple[AxisLine, ...]) -> str:
         """Between which vertebrae the angle lies, for example T5-T12; empty where an axis belongs to several."""
         if not self._protocol.columns:
             return ""
-        key = (first.id, second.id)
+        key = tuple(axis.id for axis in axes)
         if key not in self._bones:
-            names = [self._bone_of(axis) for axis in (first, second)]
+            names = [self._bone_of(axis) for axis in axes]
             self._bones[key] = "\n" + "–".join(names) if all(names) else ""
         return self._bones[key]
 

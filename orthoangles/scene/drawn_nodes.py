@@ -8,7 +8,14 @@ import vtk
 
 from orthoangles.scene.coordinates import PointBuffer
 from orthoangles.scene.folder import put_beside
-from orthoangles.scene.look import run_text, style_curve, style_text
+from orthoangles.scene.look import (
+    run_text,
+    style_curve,
+    style_in_space,
+    style_surface,
+    style_text,
+    style_text_in_space,
+)
 from orthoangles.scene.session_nodes import landmarks_of
 
 ROLE = "OrthoAngles.role"
@@ -92,14 +99,16 @@ class TextNode(DrawnNode):
 
     class_name = "vtkMRMLMarkupsFiducialNode"
 
-    def __init__(self, parameter_node, role: str, name: str, color, scale: float) -> None:
+    def __init__(self, parameter_node, role: str, name: str, color, scale: float, *, on_all_slices=False) -> None:
         self._buffer = PointBuffer(1)
-        self._color, self._scale = color, scale
+        self._color, self._scale, self._on_all_slices = color, scale, on_all_slices
         super().__init__(parameter_node, role, name)
 
     def _style(self) -> None:
         self.node.CreateDefaultDisplayNodes()
         style_text(self.node.GetDisplayNode(), self._color, self._scale)
+        if self._on_all_slices:
+            style_text_in_space(self.node.GetDisplayNode())
         self.node.SetLocked(True)
 
     def _adopt(self) -> None:
@@ -144,15 +153,18 @@ class CurveNode(DrawnNode):
     class_name = "vtkMRMLModelNode"
 
     def __init__(
-        self, parameter_node, role: str, name: str, color, thickness: int, *, opacity=1.0, listed=False
+        self, parameter_node, role: str, name: str, color, thickness: int, *, opacity=1.0, listed=False, in_slices=True
     ) -> None:
         self._buffer = PointBuffer(0)
         self._look = (color, thickness, opacity)
+        self._in_slices = in_slices
         super().__init__(parameter_node, role, name, listed)
 
     def _style(self) -> None:
         self.node.CreateDefaultDisplayNodes()
         style_curve(self.node.GetDisplayNode(), *self._look)
+        if not self._in_slices:
+            style_in_space(self.node.GetDisplayNode())
 
     def _adopt(self) -> None:
         self._mesh = vtk.vtkPolyData()
@@ -172,6 +184,39 @@ class CurveNode(DrawnNode):
         if sizes != self._sizes:
             self._sizes = sizes
             self._mesh.SetLines(_polyline_cells(sizes))
+        self._mesh.Modified()
+
+
+class SheetNode(DrawnNode):
+    """A four-cornered sheet as a model node; ``write`` takes its (4, 3) LPS corners in order."""
+
+    class_name = "vtkMRMLModelNode"
+
+    def __init__(self, parameter_node, role: str, name: str, color, opacity: float) -> None:
+        self._buffer = PointBuffer(4)
+        self._look = (color, opacity)
+        super().__init__(parameter_node, role, name, listed=True)
+
+    def _style(self) -> None:
+        self.node.CreateDefaultDisplayNodes()
+        style_surface(self.node.GetDisplayNode(), *self._look)
+
+    def _adopt(self) -> None:
+        self._mesh = vtk.vtkPolyData()
+        self._mesh.SetPoints(self._buffer.vtk_points)
+        sheet = vtk.vtkCellArray()
+        sheet.InsertNextCell(4, [0, 1, 2, 3])
+        self._mesh.SetPolys(sheet)
+        self.node.SetAndObservePolyData(self._mesh)
+
+    def write(self, corners: np.ndarray, name: str = "", color: tuple[float, float, float] | None = None) -> None:
+        """Draw it; ``name`` and ``color`` change the node's."""
+        node = self.get()
+        if color is not None and color != node.GetDisplayNode().GetColor():
+            style_surface(node.GetDisplayNode(), color, self._look[1])
+        if name and name != node.GetName():
+            node.SetName(name)
+        self._buffer.fill(corners)
         self._mesh.Modified()
 
 

@@ -19,6 +19,7 @@ _MODULE_LOGICS = {
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
     "Transforms": "vtkSlicerTransformLogic",
     "Volumes": "vtkSlicerVolumesLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
     "Models": "vtkSlicerModelsLogic",
     "Markups": "vtkSlicerMarkupsLogic",
     "Tables": "vtkSlicerTablesLogic",

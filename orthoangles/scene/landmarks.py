@@ -7,7 +7,7 @@ import vtk
 from orthoangles.protocols import Protocol
 from orthoangles.scene.coordinates import PointBuffer, flip
 from orthoangles.scene.errors import SceneError
-from orthoangles.scene.look import style_landmarks
+from orthoangles.scene.look import style_landmarks, style_landmarks_in_space
 
 _DEFINED = slicer.vtkMRMLMarkupsNode.PositionDefined
 
@@ -31,7 +31,8 @@ class LandmarkNode:
         """A new node with every landmark labelled, described and unset."""
         node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
         node.CreateDefaultDisplayNodes()
-        style_landmarks(node.GetDisplayNode())
+        style = style_landmarks if protocol.dimension == 2 else style_landmarks_in_space
+        style(node.GetDisplayNode())
         changing = node.StartModify()
         for index, landmark in enumerate(protocol.landmarks):
             node.AddControlPoint(vtk.vtkVector3d(0.0, 0.0, 0.0), landmark.id)

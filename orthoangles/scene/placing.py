@@ -25,10 +25,15 @@ def stop_placing(scene) -> None:
         interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
 
 
+def centre_on(scene, lps: np.ndarray) -> None:
+    """Centre every slice view on ``lps`` (3,) mm."""
+    jump = slicer.vtkMRMLSliceNode
+    jump.JumpAllSlices(scene, *flip(lps), jump.CenteredJumpSlice)
+
+
 def jump_to(markups_node, index: int, lps: np.ndarray) -> None:
     """Centre every slice view on ``lps`` (3,) mm and highlight the control point."""
-    jump = slicer.vtkMRMLSliceNode
-    jump.JumpAllSlices(markups_node.GetScene(), *flip(lps), jump.CenteredJumpSlice)
+    centre_on(markups_node.GetScene(), lps)
     display = markups_node.GetDisplayNode()
     if display is not None:
         display.SetActiveControlPoint(index)

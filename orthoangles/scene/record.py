@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from orthoangles.predictions import ModelInfo, Prediction
+from orthoangles.prediction_json import prediction_from_record, prediction_record
+from orthoangles.predictions import Prediction
 from orthoangles.protocols import Protocol
 
 PREDICTION = "OrthoAngles.prediction"
@@ -62,14 +63,14 @@ class CaseRecord:
         if texts == self._texts:
             return False
         self._texts = texts
-        self.prediction = _prediction(texts[0], self._protocol)
+        self.prediction = prediction_from_record(json.loads(texts[0]), self._protocol) if texts[0] else None
         self.review = Review(**json.loads(texts[1])) if texts[1] else Review()
         self._set_arrays()
         return True
 
     def set_prediction(self, prediction: Prediction) -> None:
         """Store a proposal; it starts a new review."""
-        self._write(PREDICTION, _prediction_text(prediction))
+        self._write(PREDICTION, json.dumps(prediction_record(prediction)))
         self.set_review(Review(started=now()))
 
     def set_review(self, review: Review) -> None:
@@ -134,45 +135,3 @@ class CaseRecord:
 
 def _position(place: list[float] | None) -> list[float]:
     return [float("nan")] * 3 if place is None else place
-
-
-def _numbers(values: np.ndarray) -> list:
-    """JSON has no NaN: null instead."""
-    return [None if np.isnan(value) else float(value) for value in values]
-
-
-def _array(values: list) -> np.ndarray:
-    return np.array([float("nan") if value is None else value for value in values], dtype=np.float64)
-
-
-def _prediction_text(prediction: Prediction) -> str:
-    return json.dumps(
-        {
-            "model": asdict(prediction.model),
-            "points": [None if np.isnan(point).any() else point.tolist() for point in prediction.points],
-            "confidence": _numbers(prediction.confidence),
-            "spread": _numbers(prediction.spread),
-            "foreground": {axis: np.asarray(points).tolist() for axis, points in prediction.foreground.items()},
-            "warnings": list(prediction.warnings),
-            "device": prediction.device,
-            "seconds": None if np.isnan(prediction.seconds) else prediction.seconds,
-        }
-    )
-
-
-def _prediction(text: str | None, protocol: Protocol) -> Prediction | None:
-    if not text:
-        return None
-    data = json.loads(text)
-    return Prediction(
-        protocol=protocol.id,
-        landmark_ids=protocol.landmark_ids,
-        points=np.array([_position(point) for point in data["points"]], dtype=np.float64),
-        confidence=_array(data["confidence"]),
-        spread=_array(data["spread"]),
-        model=ModelInfo(**data["model"]),
-        foreground={axis: np.array(points) for axis, points in data["foreground"].items()},
-        warnings=tuple(data["warnings"]),
-        device=data["device"],
-        seconds=float("nan") if data["seconds"] is None else data["seconds"],
-    )

@@ -1,6 +1,7 @@
 """One measured image, live in the scene: landmarks that a reader moves, and angles that follow in the same event."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import slicer
@@ -16,9 +17,11 @@ from orthoangles.scene import placing
 from orthoangles.scene.drawn_nodes import remove_with_display
 from orthoangles.scene.errors import SceneError
 from orthoangles.scene.folder import folder_of, make_folder, remove_if_empty
+from orthoangles.scene.frame_settings import FrameSettings
 from orthoangles.scene.landmarks import LandmarkNode
 from orthoangles.scene.observing import Observers
-from orthoangles.scene.picture import Picture
+from orthoangles.scene.picture import Picture, SpacePicture
+from orthoangles.scene.reader_frame import ReaderFrame
 from orthoangles.scene.record import CaseRecord, Review
 from orthoangles.scene.session_nodes import (
     VOLUME,
@@ -59,7 +62,12 @@ class MeasurementSession:
         self._landmarks = LandmarkNode(self.markups_node, self.protocol)
         self._record = CaseRecord(self.markups_node, self.protocol)
         self._settings = DrawingSettings.read(parameter_node, self.protocol)
-        self._picture = Picture(parameter_node, self.protocol)
+        self._reader_frame: ReaderFrame | None = None
+        if self.protocol.dimension == 3:
+            self._reader_frame = ReaderFrame(parameter_node, self.protocol, self._on_frame_moved)
+            self._picture = SpacePicture(parameter_node, self.protocol, self._reader_frame)
+        else:
+            self._picture = Picture(parameter_node, self.protocol)
         self._update_callbacks: list[Callable] = []
         self._close_callbacks: list[Callable] = []
         self._marked = b""
@@ -135,7 +143,7 @@ class MeasurementSession:
         if not self.closed:
             self._end()
         folder = folder_of(self.markups_node) if self.markups_node.GetScene() is not None else 0
-        self._picture.remove()
+        self._remove_drawing()
         for node in (self.markups_node, self.parameter_node):
             if node.GetScene() is not None:
                 remove_with_display(node)
@@ -144,6 +152,8 @@ class MeasurementSession:
     def _end(self) -> None:
         self.closed = True
         self._observers.remove_all()
+        if self._reader_frame is not None:
+            self._reader_frame.end()
         self._update_callbacks.clear()
         callbacks, self._close_callbacks = self._close_callbacks, []
         for callback in callbacks:
@@ -332,6 +342,48 @@ class MeasurementSession:
         settings.write(self.parameter_node)
         self._show()
 
+    def choose_measurement(self, measurement_id: str) -> None:
+        """Of a volume, draw one measurement with the plane it was taken in; empty for none. ValueError: not known."""
+        if measurement_id and measurement_id not in {each.id for each in self.protocol.measurements}:
+            raise ValueError(f"protocol '{self.protocol.id}' has no measurement '{measurement_id}'")
+        if measurement_id != self._settings.chosen:
+            self.settings = replace(self._settings, chosen=measurement_id)
+
+    def jump_to_measurement(self, measurement_id: str) -> None:
+        """Centre the slice views on a drawn angle; KeyError for an unknown one, nothing where it is not drawn."""
+        place = self._picture.angles[measurement_id].place
+        if place is not None:
+            placing.centre_on(self.scene, place)
+
+    @property
+    def frame_settings(self) -> FrameSettings | None:
+        """On what ground and axis a volume is measured; assign to change it. None on a radiograph, which has no frame.
+
+        Assigning a ground ``plane`` or an axis ``line`` lays such a node along the frame as it was, for the reader to
+        turn. SceneError on a radiograph.
+        """
+        return None if self._reader_frame is None else self._reader_frame.settings
+
+    @frame_settings.setter
+    def frame_settings(self, settings: FrameSettings) -> None:
+        self._open()
+        if self._reader_frame is None:
+            raise SceneError(f"{self.protocol.name}: a radiograph is measured in its own plane and has no frame.")
+        middle = (np.array(self._geometry.size) - 1) / 2
+        self._reader_frame.choose(settings, self._points, self._geometry.physical_points(middle[None])[0])
+        self._recompute()
+
+    @property
+    def frame_nodes(self) -> tuple:
+        """The reader's ground plane and axis line as far as there are any."""
+        nodes = () if self._reader_frame is None else (self._reader_frame.ground.node, self._reader_frame.axis.node)
+        return tuple(node for node in nodes if node is not None)
+
+    @property
+    def frame_notes(self) -> tuple[str, ...]:
+        """Why the frame is not the one that was chosen, one sentence each; empty where it is."""
+        return () if self._reader_frame is None else self._reader_frame.state(self._points).notes
+
     def add_update_callback(self, callback: Callable) -> Callable[[], None]:
         """Call ``callback(session)`` after every change; returns the function that ends this."""
         return _added(self._update_callbacks, callback)
@@ -352,6 +404,14 @@ class MeasurementSession:
     def _on_points_modified(self, _node, _event) -> None:
         self._update()
 
+    def _on_frame_moved(self) -> None:
+        self._recompute()
+
+    def _remove_drawing(self) -> None:
+        self._picture.remove()
+        if self._reader_frame is not None:
+            self._reader_frame.remove()
+
     def _on_volume_modified(self, _node, _event) -> None:
         try:
             self._read_volume()
@@ -368,9 +428,11 @@ class MeasurementSession:
     def _on_node_removed(self, _scene, _event, node) -> None:
         if node is self.markups_node or node is self.parameter_node:
             self._end()
-            self._picture.remove()
+            self._remove_drawing()
         elif node is self.volume_node:
             self.close()
+        elif self._reader_frame is not None and self._reader_frame.forget(node):
+            self._recompute()
         else:
             self._picture.forget(node)
 
@@ -415,9 +477,9 @@ class MeasurementSession:
         spread = None
         if self._record.prediction is not None:
             spread = np.where(self._corrected, np.nan, self._record.spread)
-        return measure(
-            self.protocol, self._points, spread=spread, image=self._geometry, age=self._age, laterality=self._side
-        )
+        frame = None if self._reader_frame is None else self._reader_frame.state(self._points).frame
+        facts = {"image": self._geometry, "age": self._age, "laterality": self._side}
+        return measure(self.protocol, self._points, spread=spread, frame=frame, **facts)
 
     def _show(self) -> None:
         self._picture.update(self._points, self.result, self._settings, self._left)

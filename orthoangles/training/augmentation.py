@@ -14,11 +14,12 @@ class Augmentation:
     """Strengths of the random changes; every value is a range around none, or a probability.
 
     ``rotation`` in degrees (standard deviation, 25 at most), ``zoom`` and ``stretch`` relative, ``shift`` as a share of
-    the frame, ``bend`` the height in frame pixels of a smooth sideways wave. ``mirror_order``: what a flip from left to
-    right makes of each run of so many points, (1, 0, 3, 2) where the corners of vertebrae trade places; empty where
-    points are named by anatomy and stay what they are. ``resolution``: of a picture that was small once; ``shading``:
-    strength of a smooth change of brightness; ``equalised``: of a film whose grey values were spread evenly;
-    ``sharpened``: of edges set off as viewing stations do.
+    the frame, ``bend`` the height in frame pixels of a smooth sideways wave; ``warp``: pixels (standard deviation) by
+    which the nodes of a smooth random deformation move, so that few people's bones take many shapes.
+    ``mirror_order``: what a flip from left to right makes of each run of so many points, (1, 0, 3, 2) where the corners
+    of vertebrae trade places; empty where points are named by anatomy and stay what they are. ``resolution``: of a
+    picture that was small once; ``shading``: strength of a smooth change of brightness; ``equalised``: of a film whose
+    grey values were spread evenly; ``sharpened``: of edges set off as viewing stations do.
     """
 
     rotation: float = 6.0
@@ -27,6 +28,7 @@ class Augmentation:
     shear: float = 0.06
     shift: float = 0.06
     bend: float = 12.0
+    warp: float = 0.0
     mirror: float = 0.5
     gamma: float = 0.4
     contrast: float = 0.3
@@ -75,7 +77,9 @@ class Augmentation:
 
         backward = torch.from_numpy(np.linalg.inv(forward)).float()
         middle = torch.from_numpy(centre).float()
+        warp = _Warp(self.warp, (rows, columns), rng)
         y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+        x, y = (torch.stack([x, y], -1) - warp.field()).unbind(-1)
         x = x - wave(y)
         grid = (torch.stack([x, y], -1) - middle - torch.from_numpy(shift).float()) @ backward.T + middle
         grid = (2 * grid + 1) / torch.tensor([columns, rows]) - 1
@@ -83,7 +87,7 @@ class Augmentation:
 
         points = (points - middle) @ torch.from_numpy(forward).float().T + middle + torch.from_numpy(shift).float()
         points[..., 0] += wave(points[..., 1])
-        return moved, points
+        return moved, warp.moved(points)
 
     def _expose(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         image = image.clamp(0, 1)
@@ -117,6 +121,32 @@ class _Wave:
 
     def __call__(self, y: Tensor) -> Tensor:
         return self.height * torch.sin(2 * np.pi * y / self.length + self.phase)
+
+
+class _Warp:
+    """A smooth random displacement (x, y) of a picture's pixels, interpolated between 7 x 7 nodes."""
+
+    def __init__(self, strength: float, size: tuple[int, int], rng: np.random.Generator) -> None:
+        self.size, self._strength = size, strength
+        # Nothing is drawn where there is no warp: what was trained without one can be trained again.
+        nodes = rng.normal(0, strength, (1, 2, 7, 7)) if strength else np.zeros((1, 2, 7, 7))
+        self._nodes = torch.from_numpy(nodes).float()
+
+    def field(self) -> Tensor:
+        """(rows, columns, 2) pixels."""
+        return F.interpolate(self._nodes, self.size, mode="bilinear", align_corners=True)[0].movedim(0, -1)
+
+    def moved(self, points: Tensor) -> Tensor:
+        """Where points (k, 2) go; by iteration, since a pixel shows what stood where the warp *at the pixel* says."""
+        if not self._strength:
+            return points
+        limit = torch.tensor([self.size[1], self.size[0]]) - 1
+        found = points
+        for _ in range(6):
+            grid = (2 * found / limit - 1).nan_to_num()[None, None]
+            step = F.grid_sample(self._nodes, grid, padding_mode="border", align_corners=True)[0, :, 0].T
+            found = points + step
+        return found
 
 
 def resize(image: Tensor, corners: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

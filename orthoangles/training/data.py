@@ -117,7 +117,7 @@ def labelled_radiographs(dataset: Dataset, protocol: MeasuringProtocol) -> Itera
 
     A landmark beyond the image is NaN; a spine counts only with all its corners, since its vertebrae are counted.
     """
-    chosen = [case for case in dataset.cases if case.protocol == protocol.id]
+    chosen = dataset.usable_cases(protocol.id)
     if not chosen:
         raise DatasetError(f"{dataset.folder.name}: holds no case of protocol '{protocol.id}'")
     for case in tqdm(chosen, desc="Packing", unit="case"):
@@ -148,11 +148,11 @@ def held_out_cases(dataset: Dataset, training: Mapping[str, Any] | None, protoco
     """Cases of ``protocol_id`` in ``dataset`` that a network with this ``training`` record has not seen.
 
     With folds, on the dataset that it was trained on, those of the fold held out. Otherwise those of no person, and no
-    group, that it was trained on.
+    group, that it was trained on. What its weights had seen before a retraining (``earlier``) counts too.
     """
-    cases = [case for case in dataset.cases if case.protocol == protocol_id]
     if not training:
-        return cases
+        return dataset.usable_cases(protocol_id)
+    cases = held_out_cases(dataset, training.get("earlier"), protocol_id)
     if training["folds"] > 1:
         if training["dataset_sha256"] != dataset_digest(dataset):
             return cases

@@ -16,6 +16,8 @@ def evaluate_bundle(bundle: str | Path, datasets: Sequence[Path], output: Path) 
     cases = held_out(backend.protocol.id, datasets, training)
     if backend.protocol.columns:
         from orthoangles.training.evaluation import evaluate as evaluated
+    elif backend.protocol.dimension == 3:
+        from orthoangles.training.volume_evaluation import evaluate_volumes as evaluated
     else:
         from orthoangles.training.landmark_evaluation import evaluate_landmarks as evaluated
     of = sum(case.protocol == backend.protocol.id for folder in datasets for case in Dataset(folder).cases)

@@ -65,7 +65,7 @@ class LandmarkCase:
 def protocol_cases(folders: Iterable[Path], protocol: str) -> list[tuple[Dataset, Case]]:
     """All cases of one protocol in these datasets. Raises DatasetError where there is none."""
     stores = [Dataset(folder) for folder in folders]
-    chosen = [(store, case) for store in stores for case in store.cases if case.protocol == protocol]
+    chosen = [(store, case) for store in stores for case in store.usable_cases(protocol)]
     if not chosen:
         raise DatasetError(f"{', '.join(store.folder.name for store in stores)}: no case of protocol '{protocol}'")
     return chosen

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from orthoangles.networks.memory_layout import memory_layout
 from orthoangles.training.samples import Samples
 
 _OPTIMISERS = {
@@ -56,7 +57,8 @@ class Trainer:
     """Trains one network.
 
     Args:
-        network: from (b, 1, rows, columns) images in -0.5..0.5 to the output ``loss`` takes.
+        network: from (b, 1, rows, columns) images, or (b, 1, d, h, w) volumes, in -0.5..0.5 to the output that ``loss``
+            takes.
         loss: callable of output and targets (on the same device) -> (total, terms).
         schedule: see :class:`Schedule`.
         checkpoint: file that holds the state; training goes on from it when it exists.
@@ -72,7 +74,8 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         self.device = torch.device(device)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.layout = memory_layout(network)
+        self.network = network.to(self.device, memory_format=self.layout)
         self.averaged = deepcopy(self.network).eval().requires_grad_(False)
         self.loss, self.schedule, self.checkpoint = loss, schedule, checkpoint
         learnt = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -135,7 +138,7 @@ class Trainer:
 
     def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         images, targets = batch
-        return images.to(self.device, memory_format=torch.channels_last), targets.to(self.device)
+        return images.to(self.device, memory_format=self.layout), targets.to(self.device)
 
     @torch.no_grad()
     def _average(self) -> None:

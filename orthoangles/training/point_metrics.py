@@ -9,6 +9,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from orthoangles import agreement_statistics
+
 SDR_LIMITS = (1.0, 2.0, 3.0, 4.0)
 """mm, S1's Table 4."""
 ANGLE_LIMITS = (3.0, 5.0)
@@ -44,7 +46,7 @@ def share_within(errors: np.ndarray, limit: float) -> float:
 # --- angles
 def angle_differences(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Predicted minus true degrees, the shorter way round (-180 to 180); NaN without truth, infinite without value."""
-    difference = (predicted - truth + 180) % 360 - 180
+    difference = agreement_statistics.shorter_way(predicted - truth)
     return np.where(np.isnan(truth), np.nan, np.where(np.isnan(predicted), np.inf, difference))
 
 
@@ -78,16 +80,7 @@ def intraclass_correlation(truth: np.ndarray, predicted: np.ndarray) -> float:
     """
     pairs = np.column_stack([truth, predicted])
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
-    n, k = pairs.shape
-    if n < 3:
-        return float("nan")
-    mean = pairs.mean()
-    rows = k * ((pairs.mean(axis=1) - mean) ** 2).sum() / (n - 1)
-    columns = n * ((pairs.mean(axis=0) - mean) ** 2).sum() / (k - 1)
-    rest = ((pairs - mean) ** 2).sum() - rows * (n - 1) - columns * (k - 1)
-    rest /= (n - 1) * (k - 1)
-    whole = rows + (k - 1) * rest + k * (columns - rest) / n
-    return float((rows - rest) / whole) if whole > 0 else float("nan")
+    return agreement_statistics.intraclass_correlation(pairs)
 
 
 # --- findings

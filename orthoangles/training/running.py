@@ -81,7 +81,7 @@ class TrainingRun:
         weights = self.output / "models" / "model.pt"
         weights.parent.mkdir(exist_ok=True)
         partial = weights.with_suffix(".partial")
-        torch.save({name: _stored(value) for name, value in trainer.averaged.state_dict().items()}, partial)
+        torch.save({name: stored_weight(value) for name, value in trainer.averaged.state_dict().items()}, partial)
         partial.replace(weights)
         inference = json.loads((self.source / "configs" / "inference.json").read_text(encoding="utf-8"))
         inference.update({name: self.parser.config[name] for name in _SHARED if name in self.parser.config})
@@ -99,7 +99,7 @@ class TrainingRun:
         write_json(self.output / "configs" / "metadata.json", self.metadata)
 
 
-def _stored(value: torch.Tensor) -> torch.Tensor:
+def stored_weight(value: torch.Tensor) -> torch.Tensor:
     """Kernels in half precision, which halves the file: a part in a thousand of each is far below what decides.
 
     Biases and normalisation stay as they are; loading makes float32 of all.

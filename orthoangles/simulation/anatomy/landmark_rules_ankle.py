@@ -1,5 +1,7 @@
 """Landmarks of the tibia and the talus."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from orthoangles.simulation.anatomy.bone_frames import (
@@ -19,6 +21,9 @@ TIBIA_LEVEL = 95.0
 
 TIBIA_CUT = 6.0
 """Distance in mm from the end of a shorter tibia: an oblique cut must not open the cross-section."""
+
+SHORTEST_SHAFT = 30.0
+"""Nearer to the plafond than this, mm, the tibia widens to the joint and has no shaft (inferred)."""
 
 TALUS_ROLL = np.radians(20.0)
 """The talus' bow lies this much lateral of its trochlea's middle (measured: 22 on average, -2 to 41, in 12 feet)."""
@@ -53,14 +58,39 @@ UPWARD = np.cos(DECLINATION) * DORSAL - np.sin(DECLINATION) * DISTAL
 
 def tibia(bone: Bone, foot: np.ndarray, up: np.ndarray) -> dict[str, np.ndarray]:
     """T1 and T2, world mm. The local "distal" axis runs up the shaft here."""
-    shin = LocalBone(bone, inertia_frame(bone, foot[[0, 2, 1]] * np.array([[1], [1], [-1]]), (1, 0, 2)))
+    shin = _shin(bone, foot)
+    centre = _plafond(shin)
+    level = min(centre[1] + TIBIA_LEVEL / shin.frame.scale, shin.y.max() - TIBIA_CUT)
+    return _world(shin, {"T1": shin.section(level).centroid, "T2": centre})
+
+
+def highest_shaft_centre(bone: Bone, foot: np.ndarray, shows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+    """T1 (3,) as a scan shows it: at its level, or at the highest one below where the whole shaft is in view.
+
+    ``shows`` tells of world points (n, 3) whether each is in view. None where the scan ends less than SHORTEST_SHAFT
+    above the plafond.
+    """
+    shin = _shin(bone, foot)
+    low = _plafond(shin)[1]
+    highest = min(TIBIA_LEVEL, (shin.y.max() - TIBIA_CUT - low) * shin.frame.scale)
+    for height in np.arange(highest, SHORTEST_SHAFT, -1.0):
+        section = shin.section(low + height / shin.frame.scale)
+        if shows(shin.frame.world(section.points)).all():
+            return shin.frame.world(section.centroid)
+    return None
+
+
+def _shin(bone: Bone, foot: np.ndarray) -> LocalBone:
+    return LocalBone(bone, inertia_frame(bone, foot[[0, 2, 1]] * np.array([[1], [1], [-1]]), (1, 0, 2)))
+
+
+def _plafond(shin: LocalBone) -> np.ndarray:
+    """T2, local: the middle of the joint surface for the talus."""
     low, high = shin.y.min(), shin.y.max()
     axis = shin.section(low + min(60.0, 0.7 * (high - low))).centroid
     around = np.exp(-(((shin.x - axis[0]) ** 2 + (shin.z - axis[2]) ** 2) / 16.0**2))
     plafond = fade(-(shin.y - low), -24, 4) * fade(-shin.normals[:, 1], 0.8, 0.2) * around
-    centre = shin.snap(shin.centre(plafond))
-    level = min(centre[1] + TIBIA_LEVEL / shin.frame.scale, high - TIBIA_CUT)
-    return _world(shin, {"T1": shin.section(level).centroid, "T2": centre})
+    return shin.snap(shin.centre(plafond))
 
 
 def talus(bone: Bone, foot: np.ndarray, up: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ tissue, seen by a scanner with its errors, and turned into patient space::
     volume.points["C1"]                # (3,) LPS mm
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from orthoangles.errors import SimulationError
+from orthoangles.simulation.anatomy.bone_frames import foot_axes, leg_axes
 from orthoangles.simulation.anatomy.bones import METATARSALS, Bone
+from orthoangles.simulation.anatomy.landmark_rules_ankle import highest_shaft_centre
 from orthoangles.simulation.pose.posed_foot import PosedFoot
 from orthoangles.simulation.tissue.tissue import FootTissue
 from orthoangles.simulation.tomography import ct_artefacts as scanner
@@ -288,6 +290,14 @@ def _averaged(hu: np.ndarray, coarse: VoxelGrid, factor: int) -> np.ndarray:
     return np.pad(pooled, missing, mode="edge") if any(after for _, after in missing) else pooled
 
 
+def _tibial_shaft(scene: _Scene, shows: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+    """T1 of a scan that ends below its level: the protocol has it at the highest level that shows the whole shaft."""
+    if "T1" not in scene.landmarks:
+        return {}
+    centre = highest_shaft_centre(scene.bones["tibia"], leg_axes(scene.bones, foot_axes(scene.bones)), shows)
+    return {} if centre is None else {"T1": centre}
+
+
 def _in_patient_space(
     hu: np.ndarray,
     grid: VoxelGrid,
@@ -299,16 +309,18 @@ def _in_patient_space(
 ) -> Volume:
     """To LPS: lateral of a right foot is the patient's right, -x; anterior is -y; up is superior, +z."""
     last = grid.origin + grid.spacing * (np.array(grid.shape) - 1)
+
+    def shows(points: np.ndarray) -> np.ndarray:
+        return ((points >= grid.origin) & (points <= last)).all(axis=-1) & view.holds(points)
+
+    landmarks = {**scene.landmarks, **_tibial_shaft(scene, shows)}
     left = foot.side == "L"
     voxels = np.rint(hu, out=hu).astype(np.int16).transpose(2, 1, 0)[:, ::-1]
     array = np.ascontiguousarray(voxels if left else voxels[:, :, ::-1])
     to_lps = np.array([1.0 if left else -1.0, -1.0, 1.0])
     origin = np.array([grid.origin[0] if left else -last[0], -last[1], grid.origin[2]])
-    points = {name: point * to_lps for name, point in scene.landmarks.items()}
-    visible = {
-        name: bool((point >= grid.origin).all() and (point <= last).all() and view.holds(point))
-        for name, point in scene.landmarks.items()
-    }
+    points = {name: point * to_lps for name, point in landmarks.items()}
+    visible = {name: bool(shows(point)) for name, point in landmarks.items()}
     parameters = {
         "spacing": grid.spacing,
         "style": style.as_json(),

@@ -1,0 +1,1 @@
+"""Landmarks of a foot in a CT volume: a coarse network sees the whole foot, a fine one looks closely at its joints."""
