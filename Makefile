@@ -27,7 +27,7 @@ measure: $(STAMP)
 	@echo "Look at $(OUTPUT): *.overlay.png shows the lines, *.measurements.csv the values"
 
 test: $(STAMP)
-	@echo "Running ruff and all tests (unit, scene, gui, endtoend): about 10 minutes on two cores"
+	@echo "Running ruff and all tests (unit, scene, gui, endtoend): about 9 minutes on two cores"
 	@$(PYTHON) -m ruff check . ; style=$$?; $(PYTHON) -m pytest && exit $$style
 
 lint: $(STAMP)
