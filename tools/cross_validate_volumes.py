@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from orthoangles.annotation.dataset import Dataset
 from orthoangles.atomic import write_json
 from orthoangles.measuring import measure
-from orthoangles.predicting import bundle_folder
+from orthoangles.networks.volumes.networks import PARTS
+from orthoangles.predicting import bundle_folder, bundle_metadata
 from orthoangles.protocols import Protocol, load_protocol
 from orthoangles.training.comparison import write_section
 from orthoangles.training.running import TrainingRun
@@ -37,12 +38,11 @@ from orthoangles.training.volume_evaluation import as_markdown, summarise, write
 from orthoangles.training.volume_packing import PackedVolume, joined, packed_volumes
 
 BUNDLE = "foot_wbct"
-STAGES = ("coarse", "fine")
 
 
 def train_fold(person: str, datasets: Sequence[Path], output: Path, minutes: Sequence[float], init: Path | None):
     """Coarse, then fine, without the person; the bundle lies in ``output``/PERSON-fine."""
-    for stage, limit in zip(STAGES, minutes, strict=True):
+    for stage, limit in zip(PARTS, minutes, strict=True):
         config = "train_coarse.json" if stage == "coarse" else "train.json"
         run = TrainingRun(BUNDLE, datasets, output / f"{person}-{stage}", config, init)
         run.parser["data"]["held_out_groups"] = [person]
@@ -108,9 +108,7 @@ def make_table(
     persons: Sequence[str], datasets: Sequence[Path], output: Path, results: Path | None, write: Path | None
 ) -> None:
     """Out-of-fold figures of all folds that are there."""
-    protocol = load_protocol(
-        json.loads((bundle_folder(BUNDLE) / "configs" / "metadata.json").read_text())["orthoangles"]["protocol"]
-    )
+    protocol = load_protocol(bundle_metadata(BUNDLE)["orthoangles"]["protocol"])
     stores = [Dataset(path) for path in datasets]
     volumes = joined([packed_volumes(store, protocol, volume_folder(output / "fold", store)) for store in stores])
     folds = {person: measured_fold(person, volumes, output / f"{person}-fine", protocol) for person in persons}

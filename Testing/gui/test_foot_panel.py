@@ -63,8 +63,20 @@ def test_a_protocol_that_is_still_to_come_is_announced(slicer_host):
     assert missingOffersNotice((knee,)).endswith("Knee, alignment (knee-ap)")
 
 
-def test_without_a_network_run_says_so_and_does_nothing(slicer_host, foot_panel, radiograph):
+@pytest.fixture
+def one_without_a_network(monkeypatch):
+    """The lateral protocol as if no network were shipped for it; asked for before the panel is made."""
+    from orthoangles import protocols
+
+    shipped = protocols.shipped_bundle
+    without = "foot-lateral"
+    monkeypatch.setattr(protocols, "shipped_bundle", lambda name: "" if name == without else shipped(name))
+    return without
+
+
+def test_without_a_network_run_says_so_and_does_nothing(one_without_a_network, slicer_host, foot_panel, radiograph):
     foot_panel.image.load(str(radiograph))
+    assert [offer.id for offer in foot_panel.offers() if not offer.hasNetwork] == [one_without_a_network]
     for offer in foot_panel.offers():
         choose(foot_panel, offer.id)
         if offer.hasNetwork:

@@ -46,16 +46,17 @@ def _overall(summary: Mapping[str, Any]) -> str:
             f"{number(1000 * calibration['expected'])}e-3 / {number(1000 * calibration['observed'])}e-3",
         ],
         ["rank correlation of expected and observed error", number(calibration["rank_correlation"])],
-        ["landmarks inside their 50 / 90 / 95 % circles", _shares(calibration["point_coverage"])],
-        ["angles inside their 50 / 90 / 95 % intervals", _shares(calibration["angle_coverage"])],
+        ["landmarks inside their 50 / 90 / 95 % circles", shares(calibration["point_coverage"])],
+        ["angles inside their 50 / 90 / 95 % intervals", shares(calibration["angle_coverage"])],
         ["images flagged as doubtful / refused", f"{percent(summary['flagged'])} / {summary['refused']}"],
         ["seconds per image, median", number(summary["seconds"], 3)],
     ]
     return table(["figure", "value"], rows)
 
 
-def _shares(shares: Mapping[str, float]) -> str:
-    return " / ".join(percent(share) for share in shares.values()) or "-"
+def shares(parts: Mapping[str, float]) -> str:
+    """Several shares as percent, one after the other; a dash where there is none."""
+    return " / ".join(percent(share) for share in parts.values()) or "-"
 
 
 def _angles(summary: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from orthoangles.predicting import Backend
 from orthoangles.protocols import Protocol
 from orthoangles.training import point_metrics as metrics
 from orthoangles.training.landmark_cases import angle_ids
-from orthoangles.training.landmark_tables import between, number, percent, plain, table
+from orthoangles.training.landmark_tables import between, number, percent, plain, shares, table
 from orthoangles.training.volume_cases import VolumeCase, backend_cases
 
 PUBLISHED = {"P1": "1.00", "C1": "1.88", "hindfoot-angle": "0.91", "boehler-angle": "2.90"}
@@ -155,15 +155,11 @@ def as_markdown(summary: Mapping[str, Any]) -> str:
             "expected distance from the stated spread / observed, mm",
             f"{number(calibration['expected'])} / {number(calibration['observed'])}",
         ],
-        ["points inside their 50 / 90 / 95 % balls", _shares(calibration["point_coverage"])],
-        ["angles inside their 50 / 90 / 95 % intervals", _shares(calibration["angle_coverage"])],
+        ["points inside their 50 / 90 / 95 % balls", shares(calibration["point_coverage"])],
+        ["angles inside their 50 / 90 / 95 % intervals", shares(calibration["angle_coverage"])],
         ["seconds per volume, median", number(summary["seconds"], 1)],
     ]
     return "\n\n".join([head, table(["figure", "value"], rows), _landmark_table(summary), _angle_table(summary)]) + "\n"
-
-
-def _shares(shares: Mapping[str, float]) -> str:
-    return " / ".join(percent(share) for share in shares.values()) or "-"
 
 
 def _landmark_table(summary: Mapping[str, Any]) -> str:
