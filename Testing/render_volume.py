@@ -106,7 +106,7 @@ def show_bones_by_processor(volume_node) -> None:
 
 
 def show(panel, views: FourUp, options: argparse.Namespace) -> None:
-    """Choose an angle and a ground, and look at the foot from its medial side."""
+    """Choose an angle and a ground, and look at the foot from in front and from one side."""
     session = panel.session
     rows = [definition.id for definition in panel.measurements._rows]
     panel.ui.groundComboBox.currentIndex = panel.ui.groundComboBox.findData(options.ground)
@@ -115,8 +115,9 @@ def show(panel, views: FourUp, options: argparse.Namespace) -> None:
         view.zoom(ZOOM)
     points = session.points[np.isfinite(session.points[:, 0])]
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
-    medial = -np.sign(points[:, 0].mean() - centre[0]) or 1.0
-    views.space.look_from((0.9 * medial, -0.85, 0.55), centre, 0.62 * np.ptp(points, axis=0).max())
+    side = -np.sign(points[:, 0].mean() - centre[0]) or 1.0
+    reach = np.linalg.norm(points - centre, axis=1).max() + 15.0  # toes and heel reach beyond their landmarks
+    views.space.look_from((0.9 * side, -0.85, 0.55), centre, reach)
 
 
 if __name__ == "__main__":
